@@ -1,0 +1,112 @@
+/**
+ * Public ids: OpenAI's prefix and 24 base62 characters whose byte order is the order of creation.
+ *
+ * The 24 characters hold 142 bits: 48 bits of milliseconds, a 14-bit counter that keeps the order of ids
+ * made within one millisecond of one process, and 80 random bits that no outsider can guess.
+ */
+
+import type { Clock } from './clock.ts';
+
+export const ID_PREFIXES = Object.freeze({
+  assistant: 'asst_',
+  thread: 'thread_',
+  message: 'msg_',
+  run: 'run_',
+  step: 'step_',
+  call: 'call_',
+  file: 'file-',
+  vector_store: 'vs_',
+  file_batch: 'vsfb_',
+  upload: 'upload_',
+  part: 'part_',
+  chat_completion: 'chatcmpl-',
+  request: 'req_',
+});
+
+export type IdKind = keyof typeof ID_PREFIXES;
+
+/** Makes ids, each greater than every one that this generator made before. */
+export interface Ids {
+  create(kind: IdKind): string;
+}
+
+export const ID_BODY_LENGTH = 24;
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+/** The head is 65 bits in 11 characters (62^11 > 2^65): milliseconds, counter, 3 random bits. */
+const HEAD_LENGTH = 11;
+const COUNTER_MAX = (1 << 14) - 1;
+const HEAD_SHIFT = 1n << 17n;
+/** The tail is 13 random characters, 77 bits. */
+const TAIL_LENGTH = ID_BODY_LENGTH - HEAD_LENGTH;
+const RANDOM_BATCH_BYTES = 8192;
+/** Bytes at or above this are drawn again, so that every character is equally likely. */
+const UNBIASED_BELOW = 248;
+
+export function createIds(clock: Clock): Ids {
+  const random = new Uint8Array(RANDOM_BATCH_BYTES);
+  let used = RANDOM_BATCH_BYTES;
+  let lastMs = 0;
+  let counter = 0;
+
+  const nextByte = (): number => {
+    if (used === RANDOM_BATCH_BYTES) {
+      crypto.getRandomValues(random);
+      used = 0;
+    }
+    const byte = random[used] ?? 0;
+    used += 1;
+    return byte;
+  };
+
+  /** Time that never goes back, with the counter's overflow carried into the next millisecond. */
+  const advance = (): void => {
+    const now = clock.nowMs();
+    if (now > lastMs) {
+      lastMs = now;
+      counter = 0;
+    } else if (counter === COUNTER_MAX) {
+      lastMs += 1;
+      counter = 0;
+    } else {
+      counter += 1;
+    }
+  };
+
+  const encodeHead = (): string => {
+    let value = BigInt(lastMs) * HEAD_SHIFT + BigInt(counter * 8 + (nextByte() & 7));
+    let text = '';
+    for (let i = 0; i < HEAD_LENGTH; i += 1) {
+      text = BASE62.charAt(Number(value % 62n)) + text;
+      value /= 62n;
+    }
+    return text;
+  };
+
+  const encodeTail = (): string => {
+    let text = '';
+    while (text.length < TAIL_LENGTH) {
+      const byte = nextByte();
+      if (byte < UNBIASED_BELOW) text += BASE62.charAt(byte % 62);
+    }
+    return text;
+  };
+
+  return {
+    create(kind) {
+      advance();
+      return ID_PREFIXES[kind] + encodeHead() + encodeTail();
+    },
+  };
+}
+
+/**
+ * The part of a native id that sorts by creation, or null where the id was made elsewhere (an imported
+ * object keeps its id, and gets a sort key of its own).
+ */
+export function toNativeSortKey(id: string): string | null {
+  const body = id.slice(-ID_BODY_LENGTH);
+  const prefix = id.slice(0, -ID_BODY_LENGTH);
+  if (body.length < ID_BODY_LENGTH || !/^[a-z]+[_-]$/.test(prefix)) return null;
+  return /^[0-9A-Za-z]+$/.test(body) ? body : null;
+}
