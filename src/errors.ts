@@ -71,6 +71,8 @@ export interface ErrorBody {
 export interface ApiErrorOptions {
   /** The request parameter at fault, as a path: `tools[3].function.name`. */
   param?: string | null;
+  /** `error.code` of the envelope where a finer one than the table's is known: `array_above_max_length`. */
+  wireCode?: string | null;
   /** Kept for the log; never rendered. */
   cause?: unknown;
   /** Rendered as `retry-after` (whole seconds, rounded up). */
@@ -91,12 +93,14 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly code: ErrorCode;
   readonly param: string | null;
+  readonly wireCode: string | null;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ApiErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.param = options.param ?? null;
+    this.wireCode = options.wireCode ?? ERROR_RENDERINGS[code].code;
     this.retryAfterMs = options.retryAfterMs;
   }
 
@@ -105,8 +109,9 @@ export class ApiError extends Error {
   }
 
   /** 404 in OpenAI's words: `No thread found with id 'thread_x'.` */
-  static notFound(resource: string, id: string): ApiError {
-    return new ApiError('not_found', `No ${RESOURCE_NAMES[resource] ?? resource} found with id '${id}'.`);
+  static notFound(resource: string, id: string, param: string | null = null): ApiError {
+    const name = RESOURCE_NAMES[resource] ?? resource;
+    return new ApiError('not_found', `No ${name} found with id '${id}'.`, { param });
   }
 
   /** 400: the request is understood, but cannot be done as asked. */
@@ -123,8 +128,8 @@ export class ApiError extends Error {
 /** Renders any thrown value; what is not an `ApiError` shows nothing of itself. */
 export function toErrorBody(error: unknown): ErrorBody {
   if (error instanceof ApiError) {
-    const { type, code } = ERROR_RENDERINGS[error.code];
-    return { error: { message: error.message, type, param: error.param, code } };
+    const { type } = ERROR_RENDERINGS[error.code];
+    return { error: { message: error.message, type, param: error.param, code: error.wireCode } };
   }
   return {
     error: {
