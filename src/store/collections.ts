@@ -23,7 +23,9 @@ export const COLLECTIONS = Object.freeze({
   runs: { parented: true, filters: [], metadataFilter: false },
   /** Parent: the run. */
   steps: { parented: true, filters: [], metadataFilter: false },
-  /** One for each run that is not at an end: who works on it, until when. Scope: `SYSTEM_SCOPE`. */
+  /** Threads that are deleted and whose contents are still to be removed. Scope: `SYSTEM_TENANT`. */
+  deletions: { parented: false, filters: [], metadataFilter: false },
+  /** One for each run that is not at an end: who works on it, until when. Scope: `SYSTEM_TENANT`. */
   leases: { parented: false, filters: [], metadataFilter: false },
 } satisfies Record<string, CollectionSpec>);
 
