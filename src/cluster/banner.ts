@@ -1,0 +1,86 @@
+/** What the operator reads when the server is up. */
+
+import { resolve } from 'node:path';
+import type { Config } from '../config.ts';
+import type { Log } from '../log.ts';
+import type { ReadyMessage, StartupFindings } from './messages.ts';
+
+export interface Started {
+  readonly version: string;
+  /** `http://127.0.0.1:8700/` */
+  readonly url: string;
+  readonly workers: number;
+  readonly store: string;
+  /** The whole path. */
+  readonly dataDirectory: string;
+  /** Whether the variable is set; its value is nobody's business. */
+  readonly hasApiKey: boolean;
+  readonly baseUrl: string | null;
+  readonly findings: StartupFindings;
+}
+
+const SERVER_NAMES: Readonly<Record<string, string>> = Object.freeze({
+  ollama: 'Ollama',
+  lm_studio: 'LM Studio',
+  llama_cpp: 'llama.cpp',
+  vllm: 'vLLM',
+});
+
+const REHEARSAL = 'understudy/rehearsal';
+
+/** A person at a terminal reads a page on stderr; a collector of logs gets one line more. */
+export function announce(config: Config, version: string, ready: ReadyMessage, log: Log): void {
+  const started: Started = {
+    version,
+    url: ready.url,
+    workers: config.settings.workers,
+    store: config.settings.store,
+    dataDirectory: resolve(config.settings.dataDirectory),
+    hasApiKey: config.openAiApiKey !== null,
+    baseUrl: config.openAiBaseUrl,
+    findings: ready.findings,
+  };
+  if (process.stderr.isTTY) {
+    process.stderr.write(toBanner(started));
+    return;
+  }
+  const { url, workers, store, dataDirectory } = started;
+  log.info('started', { version, url, workers, store, data: dataDirectory, model: toModelText(started) });
+}
+
+/** Text for a person at a terminal, ended by a line end. */
+export function toBanner(started: Started): string {
+  const baseUrl = `${started.url.replace(/\/$/, '')}/v1`;
+  const model = started.findings.localServer?.models[0] ?? REHEARSAL;
+  const count = started.workers === 1 ? '' : `, ${started.workers} workers`;
+  return [
+    '',
+    `  understudy ${started.version}${count}`,
+    '',
+    `  API        ${baseUrl}`,
+    `  Reference  ${started.url.replace(/\/$/, '')}/docs/api`,
+    `  Store      ${started.store}, ${started.dataDirectory}`,
+    `  Model      ${toModelText(started)}`,
+    `             ${REHEARSAL} is always there: offline, scripted, no language model`,
+    '',
+    `  In your program: new OpenAI({ baseURL: '${baseUrl}' }), or OPENAI_BASE_URL=${baseUrl}`,
+    `  From a shell:    curl ${baseUrl}/assistants -H 'content-type: application/json' -d '{"model":"${model}"}'`,
+    '',
+    '',
+  ].join('\n');
+}
+
+/** Where the answers come from, or what to set. */
+export function toModelText({ hasApiKey, baseUrl, findings }: Omit<Started, 'url'>): string {
+  const key = hasApiKey ? ' with OPENAI_API_KEY' : " with the request's key";
+  if (baseUrl !== null) return `${baseUrl}${key}`;
+  if (hasApiKey) return 'OpenAI, with OPENAI_API_KEY';
+  const { localServer } = findings;
+  if (localServer === null) {
+    return "OpenAI, with the request's key. Set OPENAI_API_KEY, or OPENAI_BASE_URL to another server, for requests without one";
+  }
+  const name = SERVER_NAMES[localServer.kind] ?? localServer.kind;
+  const more = localServer.modelCount - localServer.models.length;
+  const models = `${localServer.models.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `${name} at ${localServer.baseUrl}, found at start: ${models === '' ? 'no model loaded yet' : models}`;
+}

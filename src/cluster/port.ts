@@ -1,0 +1,42 @@
+/**
+ * The port that several workers share.
+ *
+ * Sharing has a trap: whoever binds with the same option joins in, silently, and takes a part of the connections.
+ * So the primary first binds the port alone, which fails while anybody has it; and it holds a name among the
+ * sockets of this machine, which two primaries cannot hold at once, so that neither slips in between the other's
+ * check and its workers. The kernel frees the name when the process ends, however it ends.
+ */
+
+export interface ClaimedPort {
+  readonly port: number;
+  release(): void;
+}
+
+/** Port 0 becomes one that the system chose. Throws where somebody else has the port. */
+export function claimSharedPort(host: string, wanted: number): ClaimedPort {
+  if (process.platform !== 'linux') {
+    throw new Error('More than one worker needs Linux, where processes can share a port. Use --workers 1.');
+  }
+  const port = findFreePort(host, wanted);
+  try {
+    const name = Bun.listen({ unix: `\0understudy:${host}:${port}`, socket: { data() {} } });
+    return { port, release: () => name.stop(true) };
+  } catch (cause) {
+    throw new Error(toInUseText(host, port), { cause });
+  }
+}
+
+function findFreePort(host: string, wanted: number): number {
+  try {
+    const listener = Bun.listen({ hostname: host, port: wanted, socket: { data() {} } });
+    const { port } = listener;
+    listener.stop(true);
+    return port;
+  } catch (cause) {
+    throw new Error(toInUseText(host, wanted), { cause });
+  }
+}
+
+export function toInUseText(host: string, port: number): string {
+  return `Cannot listen on ${host}:${port}. Something else has the port, or the address is not of this machine. Choose another with --port.`;
+}

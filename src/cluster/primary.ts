@@ -1,0 +1,222 @@
+/**
+ * The primary process. It serves nothing: it starts the workers, starts the dead again, and lets all of them
+ * finish when it is told to stop.
+ */
+
+import type { Log } from '../log.ts';
+import type { ReadyMessage } from './messages.ts';
+import { claimSharedPort } from './port.ts';
+import { countDeaths, toRestartDelayMs } from './restarts.ts';
+import { startWorker, toEndText, type WorkerProcess } from './worker-process.ts';
+
+export interface PrimaryOptions {
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  readonly workers: number;
+  /** How long runs may go on when the server is told to stop. */
+  readonly graceMs: number;
+  /** Program and arguments of a worker. */
+  readonly command: readonly string[];
+  /** The environment of a worker that listens on this port. */
+  readonly toEnvironment: (port: number) => Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  /** Called once, when every worker is ready. */
+  readonly announce: (first: ReadyMessage) => void;
+}
+
+/** Opening a store may wait half a minute for another process's lock, and migrate. */
+const START_MS = 120_000;
+/** A worker that has not ended so long after its grace is killed. */
+const KILL_AFTER_MS = 7_000;
+/** One press of Ctrl-C can arrive twice: from the terminal, and from the program that started this one. */
+const SECOND_SIGNAL_AFTER_MS = 500;
+
+/** Answers the exit code. Throws where the first start fails, with what the operator should read. */
+export async function runPrimary(options: PrimaryOptions): Promise<number> {
+  const { log } = options;
+  const claimed = options.workers > 1 ? claimSharedPort(options.host, options.port) : null;
+  const stop = createStop(log);
+  const fleet = createFleet(options, claimed?.port ?? options.port, stop.signal);
+  try {
+    const first = await fleet.start();
+    if (first !== null) options.announce(first);
+    await stop.requested;
+    return await fleet.drain(stop.urgent);
+  } catch (error) {
+    stop.begin();
+    await fleet.drain(stop.urgent);
+    throw error;
+  } finally {
+    stop.forget();
+    claimed?.release();
+  }
+}
+
+// ——— Being told to stop ———
+
+interface Stop {
+  /** Aborted at the first signal. */
+  readonly signal: AbortSignal;
+  readonly requested: Promise<void>;
+  /** The second signal: do not wait any longer. */
+  readonly urgent: Promise<void>;
+  begin(): void;
+  forget(): void;
+}
+
+function createStop(log: Log): Stop {
+  const controller = new AbortController();
+  const requested = Promise.withResolvers<void>();
+  const urgent = Promise.withResolvers<void>();
+  let firstAtMs: number | null = null;
+  const begin = (): void => {
+    controller.abort();
+    requested.resolve();
+  };
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (firstAtMs === null) {
+      firstAtMs = performance.now();
+      log.info('stopping', { signal: name });
+      begin();
+    } else if (performance.now() - firstAtMs > SECOND_SIGNAL_AFTER_MS) {
+      urgent.resolve();
+    }
+  };
+  const names = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+  for (const name of names) process.on(name, onSignal);
+  return {
+    signal: controller.signal,
+    requested: requested.promise,
+    urgent: urgent.promise,
+    begin,
+    forget() {
+      for (const name of names) process.off(name, onSignal);
+    },
+  };
+}
+
+// ——— The workers ———
+
+interface Fleet {
+  /** Starts all of them, one after the other. Answers the first; null where it was told to stop meanwhile. */
+  start(): Promise<ReadyMessage | null>;
+  /** Answers the exit code: 0 where every worker ended by itself. */
+  drain(urgent: Promise<void>): Promise<number>;
+}
+
+function createFleet(options: PrimaryOptions, wantedPort: number, stopping: AbortSignal): Fleet {
+  const { log } = options;
+  const alive = new Set<WorkerProcess>();
+  const keepers: Promise<void>[] = [];
+  let port = wantedPort;
+
+  const spawn = (): WorkerProcess => {
+    const { command, toEnvironment } = options;
+    const worker = startWorker({ command, environment: toEnvironment(port), startMs: START_MS });
+    alive.add(worker);
+    void worker.ended.then(() => alive.delete(worker));
+    return worker;
+  };
+
+  /** Ends when the server stops. */
+  const keep = async (slot: number, first: WorkerProcess): Promise<void> => {
+    let worker: WorkerProcess | null = first;
+    let deaths = 0;
+    while (!stopping.aborted) {
+      const servedMs: number = worker === null ? 0 : await watch(slot, worker, stopping, log);
+      if (stopping.aborted) return;
+      deaths = countDeaths(deaths, servedMs);
+      const delayMs = toRestartDelayMs(deaths);
+      log.warn('worker is started again', { worker: slot, delayMs });
+      await waitOrStop(delayMs, stopping);
+      if (stopping.aborted) return;
+      worker = spawnQuietly(spawn, slot, log);
+    }
+  };
+
+  return {
+    async start() {
+      let first: ReadyMessage | null = null;
+      for (let slot = 1; slot <= options.workers; slot += 1) {
+        const worker = spawn();
+        const ready = await Promise.race([worker.ready, untilAborted(stopping)]);
+        if (ready === null) return null;
+        first ??= ready;
+        // Where the system chose the port, a worker that comes later takes the same.
+        port = ready.port;
+        keepers.push(keep(slot, worker));
+      }
+      return first;
+    },
+
+    async drain(urgent) {
+      const { graceMs } = options;
+      for (const worker of alive) worker.drain(graceMs);
+      const ended = Promise.all([...alive].map((worker) => worker.ended));
+      const overdue = createTimer(graceMs + KILL_AFTER_MS);
+      const reason = await Promise.race([
+        ended.then(() => null),
+        urgent.then(() => 'asked again'),
+        overdue.promise.then(() => 'not in time'),
+      ]);
+      overdue.clear();
+      if (reason !== null) {
+        log.warn('workers are killed', { reason, workers: alive.size });
+        for (const worker of alive) worker.kill();
+        await ended;
+      }
+      await Promise.all(keepers);
+      log.info('stopped', { code: reason === null ? 0 : 1 });
+      return reason === null ? 0 : 1;
+    },
+  };
+}
+
+/** Waits for a worker's end. Answers how long it served; 0 where it was never ready. */
+async function watch(slot: number, worker: WorkerProcess, stopping: AbortSignal, log: Log): Promise<number> {
+  let readyAtMs: number | null = null;
+  const noteReady = worker.ready.then(
+    () => {
+      readyAtMs = performance.now();
+    },
+    (error: Error) => {
+      if (!stopping.aborted) log.error('worker cannot start', { worker: slot, error: error.message });
+    },
+  );
+  const end = await worker.ended;
+  await noteReady;
+  if (!stopping.aborted) log.error('worker ended', { worker: slot, pid: worker.pid, how: toEndText(end) });
+  return readyAtMs === null ? 0 : performance.now() - readyAtMs;
+}
+
+/** A machine that has no process to spare now may have one later. */
+function spawnQuietly(spawn: () => WorkerProcess, slot: number, log: Log): WorkerProcess | null {
+  try {
+    return spawn();
+  } catch (error) {
+    log.error('worker cannot be started', { worker: slot, error: String(error) });
+    return null;
+  }
+}
+
+// ——— Waiting ———
+
+function untilAborted(signal: AbortSignal): Promise<null> {
+  const { promise, resolve } = Promise.withResolvers<null>();
+  if (signal.aborted) resolve(null);
+  signal.addEventListener('abort', () => resolve(null), { once: true });
+  return promise;
+}
+
+function createTimer(ms: number): { promise: Promise<void>; clear(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  return { promise, clear: () => clearTimeout(timer) };
+}
+
+async function waitOrStop(ms: number, stopping: AbortSignal): Promise<void> {
+  const timer = createTimer(ms);
+  await Promise.race([timer.promise, untilAborted(stopping)]);
+  timer.clear();
+}

@@ -1,0 +1,330 @@
+/**
+ * The configuration: flags over environment over file, checked, frozen. Nothing else reads the environment.
+ */
+
+import { readFileSync } from 'node:fs';
+import { Value } from '@sinclair/typebox/value';
+import { CONFIG_FLAG, parseCommandLine } from './command-line.ts';
+import { Secret } from './secret.ts';
+import {
+  SETTING_NAMES,
+  SETTINGS,
+  type Setting,
+  type SettingName,
+  type Settings,
+  SettingsSchema,
+  toVariable,
+  VARIABLE_PREFIX,
+} from './settings.ts';
+import { findClosest } from './suggestion.ts';
+
+export interface Config {
+  readonly settings: Settings;
+  /** The operator's key for the language model. */
+  readonly openAiApiKey: Secret | null;
+  /** Without a slash at its end. */
+  readonly openAiBaseUrl: string | null;
+  /** Whether a variable sends calls to the internet by a proxy, which Bun heeds. */
+  readonly hasProxy: boolean;
+  /** What is odd, but does not stop the server. */
+  readonly warnings: readonly string[];
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+/** The text of a file. Throws where it cannot be read. */
+export type ReadFile = (path: string) => string;
+
+/** Says everything that is wrong with the configuration at once. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+const FILE_CHARACTERS_MAX = 1024 * 1024;
+
+/** `argv` is what follows the program's name. Throws `ConfigError`. */
+export function parseConfig(argv: readonly string[], env: Environment, readFile: ReadFile): Config {
+  const { values, problems: found } = parseCommandLine(argv);
+  const problems = [...found];
+  const file = readConfigFile(values, env, readFile, problems);
+  const settings: Record<string, unknown> = {};
+  for (const name of SETTING_NAMES) {
+    const setting: Setting = SETTINGS[name];
+    const source = findSource(setting, values, env, file);
+    settings[name] = source === null ? setting.fallback : readValue(setting, source, problems);
+  }
+  const openAiApiKey = readApiKey(env, problems);
+  const openAiBaseUrl = readBaseUrl(env, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  checkSettings(settings);
+  checkTogether(settings, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return toFrozen({
+    settings,
+    openAiApiKey,
+    openAiBaseUrl,
+    hasProxy: findProxy(env),
+    warnings: findOddVariables(env),
+  });
+}
+
+/** The configuration of this process. Throws `ConfigError`. */
+export function readConfig(argv: readonly string[]): Config {
+  return parseConfig(argv, process.env, (path) => readFileSync(path, 'utf8'));
+}
+
+// ——— Where a value comes from ———
+
+interface Source {
+  /** How it is named in a message: `--port`, `UNDERSTUDY_PORT`, `port in understudy.yaml`. */
+  readonly name: string;
+  /** Text of a flag or variable (several of a flag that is repeated), or what the file holds. */
+  readonly value: unknown;
+}
+
+interface ConfigFile {
+  readonly path: string;
+  readonly content: Readonly<Record<string, unknown>>;
+}
+
+function findSource(
+  setting: Setting,
+  values: ReadonlyMap<string, readonly string[]>,
+  env: Environment,
+  file: ConfigFile | null,
+): Source | null {
+  const { flag } = setting;
+  const given = values.get(flag);
+  if (given !== undefined) return { name: `--${flag}`, value: isList(setting) ? given : given.at(-1) };
+  const variable = toVariable(flag);
+  const text = readVariable(env, variable);
+  if (text !== null) return { name: variable, value: isList(setting) ? toParts(text) : text };
+  if (file === null || !Object.hasOwn(file.content, flag)) return null;
+  const value = file.content[flag];
+  const isSingle = isList(setting) && typeof value === 'string';
+  return { name: `'${flag}' in ${file.path}`, value: isSingle ? [value] : value };
+}
+
+/** Null where a variable is missing or empty: both mean that it is not set. */
+function readVariable(env: Environment, name: string): string | null {
+  const text = env[name]?.trim() ?? '';
+  // Kubernetes describes a service called `understudy` to every container beside it in a variable of this very name.
+  if (name === toVariable(SETTINGS.port.flag) && text.startsWith('tcp://')) return null;
+  return text === '' ? null : text;
+}
+
+function isList(setting: Setting): boolean {
+  return Array.isArray(setting.fallback);
+}
+
+function toParts(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+function readConfigFile(
+  values: ReadonlyMap<string, readonly string[]>,
+  env: Environment,
+  readFile: ReadFile,
+  problems: string[],
+): ConfigFile | null {
+  const path = values.get(CONFIG_FLAG)?.at(-1) ?? readVariable(env, toVariable(CONFIG_FLAG));
+  if (path === null || path === undefined) return null;
+  try {
+    const content = parseFile(path, readFile(path));
+    problems.push(...findUnknownKeys(path, content));
+    return { path, content };
+  } catch (error) {
+    problems.push(`The configuration file ${path} cannot be used: ${toMessage(error)}`);
+    return null;
+  }
+}
+
+function parseFile(path: string, text: string): Record<string, unknown> {
+  if (text.length > FILE_CHARACTERS_MAX) throw new Error('it is too long.');
+  // JSON has the better messages for what is wrong with JSON; YAML would take most of it as well.
+  const content: unknown = path.endsWith('.json') ? JSON.parse(text) : Bun.YAML.parse(text);
+  if (content === null || content === undefined) return {};
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    throw new Error('it must hold settings by name, like `port: 8700`.');
+  }
+  return { ...content };
+}
+
+function findUnknownKeys(path: string, content: Readonly<Record<string, unknown>>): string[] {
+  const flags = SETTING_NAMES.map((name) => SETTINGS[name].flag);
+  return Object.keys(content)
+    .filter((key) => !flags.includes(key))
+    .map((key) => {
+      const closest = findClosest(key.replaceAll('_', '-').toLowerCase(), flags);
+      const hint = closest === null ? '' : ` Did you mean '${closest}'?`;
+      return `There is no setting '${key}', which ${path} names.${hint}`;
+    });
+}
+
+/** Variables that look like one of ours with a slip in its name. Others may well mean something to others. */
+function findOddVariables(env: Environment): string[] {
+  const known = [CONFIG_FLAG, ...SETTING_NAMES.map((name) => SETTINGS[name].flag)].map(toVariable);
+  const odd: string[] = [];
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith(VARIABLE_PREFIX) || known.includes(name)) continue;
+    const closest = findClosest(name, known);
+    if (closest !== null) odd.push(`The variable ${name} means nothing. Did you mean ${closest}?`);
+  }
+  return odd;
+}
+
+// ——— What a value is ———
+
+function readValue(setting: Setting, source: Source, problems: string[]): unknown {
+  const value = toTyped(setting, source.value);
+  if (Value.Check(setting.schema, value)) return value;
+  problems.push(toProblem(setting, source, value));
+  return setting.fallback;
+}
+
+const TRUE = /^(true|1|yes|on)$/i;
+const FALSE = /^(false|0|no|off)$/i;
+
+/** Text as what the setting holds; what does not fit is left as it is, for the check to refuse. */
+function toTyped(setting: Setting, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (typeof setting.fallback === 'number') return /^\d+$/.test(value) ? Number(value) : value;
+  if (typeof setting.fallback !== 'boolean') return value;
+  if (TRUE.test(value)) return true;
+  return FALSE.test(value) ? false : value;
+}
+
+function toProblem(setting: Setting, source: Source, value: unknown): string {
+  const planned = typeof value === 'string' ? setting.planned?.[value] : undefined;
+  if (planned !== undefined) return `${source.name}: '${value}' ${planned}. There is ${toChoices(setting)}.`;
+  const shown = JSON.stringify(value)?.slice(0, 100) ?? String(value);
+  return `${source.name} must be ${toExpected(setting)}, not ${shown}.`;
+}
+
+function toExpected(setting: Setting): string {
+  const { schema } = setting;
+  if (typeof setting.fallback === 'number')
+    return `a whole number from ${schema.minimum} to ${schema.maximum}`;
+  if (typeof setting.fallback === 'boolean') return 'true or false';
+  if (schema.anyOf !== undefined) return toChoices(setting);
+  if (setting === SETTINGS.corsOrigins) return 'origins like https://app.example, or *';
+  return isList(setting) ? 'a list of names' : `text of at most ${schema.maxLength} characters`;
+}
+
+function toChoices({ schema }: Setting): string {
+  const choices: string[] = (schema.anyOf ?? []).map((choice: { const: string }) => choice.const);
+  const last = choices.pop() ?? String(schema.const);
+  return choices.length === 0 ? last : `${choices.join(', ')} or ${last}`;
+}
+
+// ——— What fits together ———
+
+function checkSettings(settings: unknown): asserts settings is Settings {
+  if (!Value.Check(SettingsSchema, settings)) {
+    const [first] = [...Value.Errors(SettingsSchema, settings)];
+    throw new ConfigError([`The settings do not hold: ${first?.path} ${first?.message}.`]);
+  }
+}
+
+function checkTogether(settings: Settings, problems: string[]): void {
+  const { host, auth, allowOpen, dataDirectory } = settings;
+  if (auth === 'none' && !allowOpen && !isLoopback(host)) {
+    problems.push(
+      `--host ${host} would let in everybody who can reach this machine, because --auth is none. Add --allow-open if that is meant.`,
+    );
+  }
+  if (/^~(\/|$)/.test(dataDirectory)) {
+    problems.push(`--data ${dataDirectory}: only a shell knows what ~ means. Write the whole path.`);
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+// ——— The provider ———
+
+const API_KEY_VARIABLE = 'OPENAI_API_KEY';
+const BASE_URL_VARIABLE = 'OPENAI_BASE_URL';
+
+function readApiKey(env: Environment, problems: string[]): Secret | null {
+  const text = readVariable(env, API_KEY_VARIABLE);
+  if (text === null) return null;
+  // It travels in a header, where anything else would fail at the first request, or worse.
+  if (!/^[\x21-\x7e]+$/.test(text)) problems.push(`${API_KEY_VARIABLE} holds characters that no key has.`);
+  return new Secret(text);
+}
+
+/** The value is not shown in a message: people do write keys into it. */
+function readBaseUrl(env: Environment, problems: string[]): string | null {
+  const text = readVariable(env, BASE_URL_VARIABLE);
+  if (text === null) return null;
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    problems.push(`${BASE_URL_VARIABLE} must be a URL like http://127.0.0.1:11434/v1.`);
+  } else if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    problems.push(`${BASE_URL_VARIABLE} must hold no user name, password, query or fragment.`);
+  }
+  return text.replace(/\/+$/, '');
+}
+
+const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'];
+
+function findProxy(env: Environment): boolean {
+  return PROXY_VARIABLES.some(
+    (name) => readVariable(env, name) !== null || readVariable(env, name.toLowerCase()) !== null,
+  );
+}
+
+// ——— Handing it to a worker ———
+
+const WORKER_VARIABLE = 'UNDERSTUDY_INTERNAL_WORKER';
+const UPSTREAM_CALLS_VARIABLE = 'BUN_CONFIG_MAX_HTTP_REQUESTS';
+/** Calls under way at once in one worker. Bun reads it when a process starts, and stops at 256 without it. */
+export const UPSTREAM_CALLS_MAX = 4096;
+
+/**
+ * The environment of a worker. The settings are handed over as the primary read them, so that a worker that is
+ * restarted later is like the others; secrets are inherited as they came, and written nowhere else.
+ */
+export function toWorkerEnvironment(settings: Settings): Record<string, string | undefined> {
+  return {
+    [UPSTREAM_CALLS_VARIABLE]: String(UPSTREAM_CALLS_MAX),
+    ...process.env,
+    [WORKER_VARIABLE]: JSON.stringify(settings),
+  };
+}
+
+/** The configuration that the primary handed over, or null in a process that is no worker. */
+export function readWorkerConfig(): Config | null {
+  const text = process.env[WORKER_VARIABLE];
+  if (text === undefined) return null;
+  // Not for the processes that this one may start.
+  delete process.env[WORKER_VARIABLE];
+  const settings: unknown = JSON.parse(text);
+  checkSettings(settings);
+  const problems: string[] = [];
+  const openAiApiKey = readApiKey(process.env, problems);
+  const openAiBaseUrl = readBaseUrl(process.env, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return toFrozen({ settings, openAiApiKey, openAiBaseUrl, hasProxy: findProxy(process.env), warnings: [] });
+}
+
+function toFrozen(config: Config): Config {
+  for (const name of SETTING_NAMES satisfies readonly SettingName[]) Object.freeze(config.settings[name]);
+  Object.freeze(config.settings);
+  Object.freeze(config.warnings);
+  return Object.freeze(config);
+}
+
+function toMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,52 @@
+/** Rules of every request that are no resource's own. */
+
+import { ApiError } from '../errors.ts';
+
+/** Errors: 403. */
+export type HostCheck = (request: Request) => void;
+
+const BETA_PATHS = /^\/v1\/(assistants|threads|vector_stores)(\/|$)/;
+const BETA = 'assistants=v2';
+
+/** Absent means v2; clients may name further betas beside it. Errors: 400. */
+export function checkBeta(request: Request): void {
+  const header = request.headers.get('openai-beta');
+  if (header === null) return;
+  if (!BETA_PATHS.test(toPath(request)) || header.split(',').some((beta) => beta.trim() === BETA)) return;
+  throw new ApiError(
+    'invalid_request',
+    `Invalid 'OpenAI-Beta' header: '${header.slice(0, 100)}'. This server speaks version 2 of the Assistants API: send 'OpenAI-Beta: ${BETA}', or nothing.`,
+    { param: 'OpenAI-Beta', wireCode: 'invalid_beta' },
+  );
+}
+
+export function toPath(request: Request): string {
+  const { url } = request;
+  const start = url.indexOf('/', url.indexOf('://') + 3);
+  const end = url.indexOf('?', start);
+  return end === -1 ? url.slice(start) : url.slice(start, end);
+}
+
+/**
+ * Without authentication a web page could reach the server through a name of its own that points to this
+ * machine. Addresses cannot be forged that way; names must be known.
+ */
+export function createHostCheck(knownNames: readonly string[]): HostCheck {
+  const known = new Set(['localhost', ...knownNames.map((name) => name.toLowerCase())]);
+  return (request) => {
+    const name = toHostName(request.headers.get('host') ?? '');
+    if (known.has(name) || name.endsWith('.localhost') || isAddress(name)) return;
+    throw new ApiError(
+      'permission_denied',
+      `This server does not answer under the name '${name.slice(0, 100)}'. Allow it with --allow-host.`,
+    );
+  };
+}
+
+function toHostName(host: string): string {
+  return host.replace(/:\d+$/, '').toLowerCase();
+}
+
+function isAddress(name: string): boolean {
+  return /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name);
+}

@@ -1,0 +1,118 @@
+/** What handlers read of a request: its caller, its body, its query. */
+
+import type { Static, TSchema } from '@sinclair/typebox';
+import { ApiError } from '../errors.ts';
+import type { RequestHeaders } from '../providers/provider.ts';
+import type { Caller } from '../services/run-creation.ts';
+import type { Scope } from '../store/store.ts';
+import type { Validator } from './validation.ts';
+
+/** Tells whose request this is. Errors: 401. */
+export type Authenticate = (request: Request) => Scope;
+
+export interface RequestDeps {
+  readonly authenticate: Authenticate;
+  readonly validator: Validator;
+  readonly bodyBytesMax: number;
+}
+
+/** The part of Elysia's `set` that handlers use. */
+export interface ResponseSettings {
+  headers: Record<string, string | number | undefined>;
+  status?: number | string;
+}
+
+export const REQUEST_ID_HEADER = 'x-request-id';
+
+export function toCaller(deps: RequestDeps, request: Request, set: ResponseSettings): Caller {
+  return {
+    scope: deps.authenticate(request),
+    headers: toHeaders(request),
+    requestId: String(set.headers[REQUEST_ID_HEADER] ?? ''),
+  };
+}
+
+function toHeaders(request: Request): RequestHeaders {
+  return request.headers.toJSON() as Record<string, string>;
+}
+
+/** The JSON body, checked. Errors: 413, 415; 400 for what is no JSON object or does not fit the schema. */
+export async function readBody<T extends TSchema>(
+  deps: RequestDeps,
+  request: Request,
+  schema: T,
+): Promise<Static<T>> {
+  return deps.validator.parse(schema, await readJson(request, deps.bodyBytesMax));
+}
+
+/** An empty body is an empty object: that is what clients mean where nothing is required. */
+export async function readJson(request: Request, bytesMax: number): Promise<unknown> {
+  const text = await readText(request, bytesMax);
+  if (text === '') return {};
+  const type = request.headers.get('content-type') ?? '';
+  // A page of another origin may send anything but this type without asking first.
+  if (!/^application\/([\w.-]+\+)?json\b/i.test(type)) {
+    throw new ApiError(
+      'unsupported_media_type',
+      `Unsupported content type: '${type.slice(0, 100)}'. This API takes 'application/json'.`,
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ApiError(
+      'invalid_request',
+      'We could not parse the JSON body of your request. (HINT: This likely means you aren’t using your HTTP library correctly. The API expects a JSON payload, but what was sent was not valid JSON.)',
+      { cause },
+    );
+  }
+}
+
+async function readText(request: Request, bytesMax: number): Promise<string> {
+  const length = request.headers.get('content-length');
+  if (length !== null) {
+    if (Number(length) > bytesMax) throw toTooLarge(bytesMax);
+    return request.text();
+  }
+  if (request.body === null) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  for await (const chunk of request.body) {
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) throw toTooLarge(bytesMax);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function toTooLarge(bytesMax: number): ApiError {
+  return new ApiError('request_too_large', `The request body is larger than ${bytesMax} bytes.`);
+}
+
+export function readQuery(request: Request): URLSearchParams {
+  const start = request.url.indexOf('?');
+  return new URLSearchParams(start === -1 ? '' : request.url.slice(start + 1));
+}
+
+/** `metadata[key]=value` pairs of a query. */
+export function readMetadataFilter(query: URLSearchParams): Record<string, string> {
+  const filter: Record<string, string> = {};
+  for (const [name, value] of query) {
+    const key = /^metadata\[(.+)\]$/.exec(name)?.[1];
+    if (key !== undefined) filter[key] = value;
+  }
+  return filter;
+}
+
+/** The body of a streamed reply. */
+export function toStreamResponse(stream: ReadableStream<Uint8Array>): Response {
+  return new Response(stream, {
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      // Nginx gathers what it relays unless told not to.
+      'x-accel-buffering': 'no',
+    },
+  });
+}

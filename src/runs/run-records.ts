@@ -1,0 +1,108 @@
+/** Runs, steps and leases as they are stored, and as they go onto the wire. */
+
+import type { CreateRunRequest, RunObject } from '../schemas/generated/runs.ts';
+import type { RunStepObject } from '../schemas/generated/steps.ts';
+import type { Scope, StoredRecord } from '../store/store.ts';
+import type { AnsweredCall } from './tools/server-tool.ts';
+
+/** Tokens in the API document's words. */
+export interface RunUsage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+}
+
+export const NO_USAGE: RunUsage = Object.freeze({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
+
+/** What a run carries besides what the client sees. */
+export interface RunInternals {
+  readonly reasoning_effort: CreateRunRequest['reasoning_effort'] | null;
+  /** How often a process has begun to work on this run after the first; bounded by `ATTEMPTS_MAX`. */
+  readonly attempts: number;
+  /** Whether the model's key or address came with the request: then nobody else can go on with the run. */
+  readonly credentials_from_request: boolean;
+  /** Tokens of the turns so far; the client sees them when the run has ended. */
+  readonly usage: RunUsage;
+}
+
+/**
+ * `temperature` and `top_p` are null where neither the run nor its assistant set them: then they are not sent
+ * to the model either (many models refuse them), and only the wire shows the API's defaults.
+ */
+export type RunRecord = Omit<RunObject, 'incomplete_details'> & {
+  /** `content_filter` is missing in the API document; Azure's server says it. */
+  readonly incomplete_details: { reason: IncompleteReason } | null;
+  readonly internal: RunInternals;
+};
+
+export type IncompleteReason = 'max_completion_tokens' | 'max_prompt_tokens' | 'content_filter';
+
+export type LastError = NonNullable<RunObject['last_error']>;
+
+/** What a step carries besides what the client sees. */
+export interface StepInternals {
+  /** What the provider wants back with the next turn. */
+  readonly provider_metadata?: unknown;
+  /** Which turn of the model this step is of, from 0: text and calls of one turn go back as one message. */
+  readonly turn: number;
+  /** Tokens of the turn, until the step ends and shows them. */
+  readonly usage: RunUsage | null;
+  /** Calls that the server answered itself, as the model made them and with what it was told. */
+  readonly server_calls?: readonly AnsweredCall[];
+}
+
+export type StepRecord = RunStepObject & { readonly internal: StepInternals };
+
+export type ToolStepDetails = Extract<RunStepObject['step_details'], { type: 'tool_calls' }>;
+export type ToolCallRecord = ToolStepDetails['tool_calls'][number];
+export type FunctionCallRecord = Extract<ToolCallRecord, { type: 'function' }>;
+
+/** Who works on a run that is not at an end, and until when. Kept under the run's id in the system's scope. */
+export interface LeaseRecord extends StoredRecord {
+  readonly tenant: string;
+  readonly thread_id: string;
+  /** The process that works on the run; null while the run waits for the client. */
+  readonly owner: string | null;
+  /** Milliseconds since the epoch: the end of the lease, or of the wait in `requires_action`. */
+  readonly until_ms: number;
+}
+
+const SAMPLING_DEFAULT = 1;
+
+/** The wire's view. `content_filter` goes out although the API document has no word for it. */
+export function toRun(record: RunRecord): RunObject {
+  const { internal: _, incomplete_details, ...run } = record;
+  return {
+    ...run,
+    incomplete_details: incomplete_details as RunObject['incomplete_details'],
+    temperature: run.temperature ?? SAMPLING_DEFAULT,
+    top_p: run.top_p ?? SAMPLING_DEFAULT,
+  };
+}
+
+export function toStep(record: StepRecord): RunStepObject {
+  const { internal: _, ...step } = record;
+  return step;
+}
+
+export function isFunctionCall(call: ToolCallRecord): call is FunctionCallRecord {
+  return call.type === 'function';
+}
+
+export function addUsage(a: RunUsage, b: RunUsage): RunUsage {
+  return {
+    prompt_tokens: a.prompt_tokens + b.prompt_tokens,
+    completion_tokens: a.completion_tokens + b.completion_tokens,
+    total_tokens: a.total_tokens + b.total_tokens,
+  };
+}
+
+/** Where the runs and messages of a thread are. */
+export function toThreadScope(tenant: string, threadId: string): Scope {
+  return { tenant, parent: threadId };
+}
+
+/** Where the steps of a run are. */
+export function toRunScope(tenant: string, runId: string): Scope {
+  return { tenant, parent: runId };
+}

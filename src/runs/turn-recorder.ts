@@ -1,0 +1,256 @@
+/**
+ * Makes steps, messages and events of one turn of the model. What opens or closes is written before it is
+ * announced; tokens are announced as they come, and written when their message ends.
+ */
+
+import { toSeconds } from '../clock.ts';
+import type { Ports } from '../ports.ts';
+import type { ChatEvent, FinishReason } from '../providers/provider.ts';
+import type { MessageRecord } from '../services/message-records.ts';
+import type { Write } from '../store/store.ts';
+import { toCallDelta, toMessageDelta } from './deltas.ts';
+import type { RunEvent } from './events.ts';
+import { RunFailure } from './failures.ts';
+import {
+  type MessageDraft,
+  toEndedMessage,
+  toEndedStep,
+  toMessageInsert,
+  toMessageUpdate,
+  toNewMessage,
+  toNewStep,
+  toStepInsert,
+  toStepUpdate,
+} from './parts.ts';
+import {
+  NO_USAGE,
+  type RunUsage,
+  type StepRecord,
+  toRunScope,
+  toStep,
+  toThreadScope,
+} from './run-records.ts';
+import type { RunWriter } from './run-writer.ts';
+import type { ModelCall, ServerTool } from './tools/server-tool.ts';
+import type { Unfinished } from './turns.ts';
+
+export interface OpenMessage {
+  readonly message: MessageRecord;
+  readonly step: StepRecord;
+  readonly draft: MessageDraft;
+}
+
+/** Calls that one turn may make; more is a model that has run wild. */
+export const CALLS_MAX = 128;
+
+type TextEvent = Extract<ChatEvent, { type: 'text' | 'refusal' }>;
+type CallEvent = Extract<ChatEvent, { type: 'tool_call' | 'tool_arguments' }>;
+
+export interface TurnContext {
+  readonly deps: Pick<Ports, 'clock' | 'ids'>;
+  readonly writer: RunWriter;
+  /** Counts the turns of the run from 0. */
+  readonly turn: number;
+  /** What an attempt that a crash ended has left of this turn. */
+  readonly unfinished: Unfinished;
+  readonly serverTools: ReadonlyMap<string, ServerTool>;
+}
+
+export class TurnRecorder {
+  openMessage: OpenMessage | null = null;
+  openToolStep: StepRecord | null = null;
+  finish: FinishReason | null = null;
+  usage: RunUsage | null = null;
+  providerMetadata: unknown;
+  readonly #calls: { id: string; name: string; arguments: string }[] = [];
+  #textOfEndedMessages = '';
+  #leftMessageStep: StepRecord | undefined;
+  #leftToolStep: StepRecord | undefined;
+
+  constructor(readonly context: TurnContext) {
+    this.#leftMessageStep = context.unfinished.messageStep;
+    this.#leftToolStep = context.unfinished.toolStep;
+  }
+
+  /** The calls so far, in the order of their index. A call without arguments has `{}`. */
+  get calls(): readonly ModelCall[] {
+    return this.#calls.map((call) => ({ ...call, arguments: call.arguments === '' ? '{}' : call.arguments }));
+  }
+
+  /** Everything said in this turn. */
+  get text(): string {
+    return this.#textOfEndedMessages + (this.openMessage?.draft.text ?? '');
+  }
+
+  /** Whether this event needs `open` before `apply`. */
+  opens(event: ChatEvent): boolean {
+    if (event.type === 'text' || event.type === 'refusal')
+      return this.openMessage === null && event.text !== '';
+    return event.type === 'tool_call' && (this.openToolStep === null || this.openMessage !== null);
+  }
+
+  /** Writes and then announces the step that the event belongs to, ending the message before it. */
+  async open(event: ChatEvent): Promise<readonly RunEvent[]> {
+    return event.type === 'tool_call' ? this.#openCalls() : this.#openMessage();
+  }
+
+  /** Takes the event in; answers what is announced of it. */
+  apply(event: ChatEvent): RunEvent | null {
+    switch (event.type) {
+      case 'text':
+      case 'refusal':
+        return this.#applyText(event);
+      case 'tool_call':
+      case 'tool_arguments':
+        return this.#applyCall(event);
+      case 'metadata':
+        this.providerMetadata = event.value;
+        return null;
+      case 'finish':
+        this.finish = event.reason;
+        return null;
+      case 'usage':
+        this.usage = {
+          prompt_tokens: event.usage.promptTokens,
+          completion_tokens: event.usage.completionTokens,
+          total_tokens: event.usage.totalTokens,
+        };
+        return null;
+      case 'reasoning':
+        return null;
+    }
+  }
+
+  /** Opens the message of a turn that said nothing at all, so that the run has one. */
+  openEmptyMessage(): Promise<readonly RunEvent[]> {
+    return this.#openMessage();
+  }
+
+  /** Removes what an earlier attempt began and this one did not take up: nobody was ever told its content. */
+  toLeftoverWrites(): Write[] {
+    const writes: Write[] = [];
+    const { tenant } = this.context.writer;
+    for (const step of [this.#leftMessageStep, this.#leftToolStep]) {
+      if (step === undefined) continue;
+      if (step.step_details.type === 'message_creation') {
+        const { message_id: id } = step.step_details.message_creation;
+        writes.push({
+          kind: 'delete',
+          collection: 'messages',
+          scope: toThreadScope(tenant, step.thread_id),
+          id,
+        });
+      }
+      writes.push({
+        kind: 'delete',
+        collection: 'steps',
+        scope: toRunScope(tenant, step.run_id),
+        id: step.id,
+      });
+    }
+    this.#leftMessageStep = undefined;
+    this.#leftToolStep = undefined;
+    return writes;
+  }
+
+  async #openMessage(): Promise<RunEvent[]> {
+    const { deps, writer, turn } = this.context;
+    const left = this.#leftMessageStep;
+    this.#leftMessageStep = undefined;
+    const fresh = toNewMessage(deps, writer.run);
+    if (left?.step_details.type === 'message_creation') {
+      const message = { ...fresh, id: left.step_details.message_creation.message_id };
+      await writer.saveParts([toMessageUpdate(writer.tenant, message)]);
+      return this.#announceMessage(message, left);
+    }
+    const details = { type: 'message_creation' as const, message_creation: { message_id: fresh.id } };
+    const step = toNewStep(deps, writer.run, turn, details);
+    await writer.saveParts([toMessageInsert(writer.tenant, fresh), toStepInsert(writer.tenant, step)]);
+    return this.#announceMessage(fresh, step);
+  }
+
+  #announceMessage(message: MessageRecord, step: StepRecord): RunEvent[] {
+    this.openMessage = { message, step, draft: { text: '', refusal: '' } };
+    return [
+      { event: 'thread.run.step.created', data: toStep(step) },
+      { event: 'thread.run.step.in_progress', data: toStep(step) },
+      { event: 'thread.message.created', data: message },
+      { event: 'thread.message.in_progress', data: message },
+    ];
+  }
+
+  async #openCalls(): Promise<RunEvent[]> {
+    const { deps, writer, turn } = this.context;
+    const ended = this.#endMessage();
+    if (this.openToolStep !== null) {
+      // A text between two calls: its message ends, the step of the calls stays.
+      await writer.saveParts(ended.writes);
+      return ended.events;
+    }
+    const left = this.#leftToolStep;
+    this.#leftToolStep = undefined;
+    const step = left ?? toNewStep(deps, writer.run, turn, { type: 'tool_calls', tool_calls: [] });
+    const opening = left === undefined ? [toStepInsert(writer.tenant, step)] : [];
+    await writer.saveParts([...ended.writes, ...opening]);
+    this.openToolStep = step;
+    return [
+      ...ended.events,
+      { event: 'thread.run.step.created', data: toStep(step) },
+      { event: 'thread.run.step.in_progress', data: toStep(step) },
+    ];
+  }
+
+  /** The message before a call is complete; the tokens of the turn are counted with the step of the calls. */
+  #endMessage(): { writes: Write[]; events: RunEvent[] } {
+    const open = this.openMessage;
+    if (open === null) return { writes: [], events: [] };
+    const { deps, writer } = this.context;
+    const now = toSeconds(deps.clock.nowMs());
+    const message = toEndedMessage(open.message, open.draft, { status: 'completed' }, now);
+    const step = toEndedStep(open.step, { status: 'completed' }, NO_USAGE, now);
+    this.#textOfEndedMessages += open.draft.text;
+    this.openMessage = null;
+    return {
+      writes: [toMessageUpdate(writer.tenant, message), toStepUpdate(writer.tenant, step)],
+      events: [
+        { event: 'thread.message.completed', data: message },
+        { event: 'thread.run.step.completed', data: toStep(step) },
+      ],
+    };
+  }
+
+  #applyText(event: TextEvent): RunEvent | null {
+    if (this.openMessage === null || event.text === '') return null;
+    const { draft, message } = this.openMessage;
+    const isFirst = draft[event.type] === '';
+    draft[event.type] += event.text;
+    return toMessageDelta(message.id, event, draft, isFirst);
+  }
+
+  #applyCall(event: CallEvent): RunEvent | null {
+    const stepId = this.openToolStep?.id ?? '';
+    if (event.type === 'tool_call') {
+      if (event.index >= CALLS_MAX) {
+        throw new RunFailure('server_error', `The model made more than ${CALLS_MAX} calls in one turn.`);
+      }
+      const call = { id: event.id, name: event.name, arguments: '' };
+      this.#calls[event.index] = call;
+      const record = this.context.serverTools.get(event.name)?.toRecord(call);
+      return toCallDelta(stepId, event.index, record ?? toFunctionOpening(call));
+    }
+    const call = this.#calls[event.index];
+    if (call === undefined || event.text === '') return null;
+    call.arguments += event.text;
+    // What the model asks a tool of the server is the server's affair until it is answered.
+    if (this.context.serverTools.has(call.name)) return null;
+    return toCallDelta(stepId, event.index, { type: 'function', function: { arguments: event.text } });
+  }
+}
+
+function toFunctionOpening(call: ModelCall) {
+  return {
+    id: call.id,
+    type: 'function' as const,
+    function: { name: call.name, arguments: '', output: null },
+  };
+}

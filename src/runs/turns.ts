@@ -1,0 +1,114 @@
+/** The model's turns within one run: what goes back to the model with the next one, rebuilt from the steps. */
+
+import type { Ports } from '../ports.ts';
+import type { ChatMessage } from '../providers/provider.ts';
+import type { MessageRecord } from '../services/message-records.ts';
+import { PAGE_LIMIT_MAX } from '../store/store.ts';
+import { isFunctionCall, type RunRecord, type StepRecord, toRunScope, toThreadScope } from './run-records.ts';
+import type { AnsweredCall } from './tools/server-tool.ts';
+
+export interface Turn {
+  readonly text: string;
+  /** Never empty: a turn without calls ends its run. */
+  readonly calls: readonly AnsweredCall[];
+  readonly providerMetadata?: unknown;
+}
+
+/** What a crash left half done: it is taken up under its own ids. */
+export interface Unfinished {
+  readonly messageStep?: StepRecord;
+  readonly toolStep?: StepRecord;
+}
+
+export interface History {
+  readonly turns: readonly Turn[];
+  readonly unfinished: Unfinished;
+  /** The number of the turn that comes next. */
+  readonly nextTurn: number;
+}
+
+export const NO_HISTORY: History = Object.freeze({ turns: [], unfinished: {}, nextTurn: 0 });
+
+/** A run has a bounded number of turns (`ROUNDS_MAX`), and a turn has few steps. */
+const STEPS_MAX = PAGE_LIMIT_MAX;
+
+/** Reads the steps of a run, oldest first. */
+export async function readSteps(
+  deps: Pick<Ports, 'store'>,
+  tenant: string,
+  runId: string,
+): Promise<readonly StepRecord[]> {
+  const page = await deps.store.list<StepRecord>('steps', toRunScope(tenant, runId), {
+    limit: STEPS_MAX,
+    order: 'asc',
+  });
+  return page.items.map(({ record }) => record);
+}
+
+export async function readHistory(
+  deps: Pick<Ports, 'store'>,
+  tenant: string,
+  run: RunRecord,
+): Promise<History> {
+  const steps = await readSteps(deps, tenant, run.id);
+  const byTurn = Map.groupBy(steps, (step) => step.internal.turn);
+  const turns: Turn[] = [];
+  const unfinished: { messageStep?: StepRecord; toolStep?: StepRecord } = {};
+  let nextTurn = 0;
+  for (const [number, stepsOfTurn] of byTurn) {
+    const open = stepsOfTurn.find((step) => step.status === 'in_progress');
+    if (open?.type === 'message_creation') unfinished.messageStep = open;
+    if (open?.type === 'tool_calls') unfinished.toolStep = open;
+    const calls = stepsOfTurn.flatMap(toAnsweredCalls);
+    if (open === undefined && calls.length > 0) turns.push(await toTurn(deps, tenant, stepsOfTurn, calls));
+    nextTurn = Math.max(nextTurn, open === undefined ? number + 1 : number);
+  }
+  return { turns, unfinished, nextTurn };
+}
+
+async function toTurn(
+  deps: Pick<Ports, 'store'>,
+  tenant: string,
+  steps: readonly StepRecord[],
+  calls: readonly AnsweredCall[],
+): Promise<Turn> {
+  const texts = await Promise.all(steps.map((step) => readText(deps, tenant, step)));
+  const metadata = steps.find((step) => step.internal.provider_metadata !== undefined)?.internal
+    .provider_metadata;
+  return { text: texts.join(''), calls, ...(metadata === undefined ? {} : { providerMetadata: metadata }) };
+}
+
+/** What the model said in a step; nothing where the message has been deleted since. */
+async function readText(deps: Pick<Ports, 'store'>, tenant: string, step: StepRecord): Promise<string> {
+  if (step.step_details.type !== 'message_creation') return '';
+  const { message_id: id } = step.step_details.message_creation;
+  const found = await deps.store.get<MessageRecord>('messages', toThreadScope(tenant, step.thread_id), id);
+  return (found?.record.content ?? []).map((part) => (part.type === 'text' ? part.text.value : '')).join('');
+}
+
+function toAnsweredCalls(step: StepRecord): AnsweredCall[] {
+  if (step.step_details.type !== 'tool_calls') return [];
+  return step.step_details.tool_calls.flatMap((call) => {
+    const kept = step.internal.server_calls?.find(({ id }) => id === call.id);
+    if (kept !== undefined) return [kept];
+    if (!isFunctionCall(call)) return [];
+    const { name, arguments: args, output } = call.function;
+    return [{ id: call.id, name, arguments: args, output: output ?? '' }];
+  });
+}
+
+/** The turns as the model gets them: its own words and calls, then the outputs. */
+export function toTurnMessages(turns: readonly Turn[]): ChatMessage[] {
+  return turns.flatMap((turn): ChatMessage[] => [
+    {
+      role: 'assistant',
+      content: turn.text === '' ? null : turn.text,
+      tool_calls: turn.calls.map((call) => ({
+        id: call.id,
+        type: 'function',
+        function: { name: call.name, arguments: call.arguments },
+      })),
+    },
+    ...turn.calls.map((call): ChatMessage => ({ role: 'tool', tool_call_id: call.id, content: call.output })),
+  ]);
+}

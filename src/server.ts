@@ -1,0 +1,112 @@
+/** The HTTP surface: what holds for every request stands here, what holds for one resource in `routes/`. */
+
+import { cors } from '@elysiajs/cors';
+import { Elysia } from 'elysia';
+import { ApiError, toErrorBody } from './errors.ts';
+import { toLogFields } from './log.ts';
+import { registerAssistants } from './routes/assistants.ts';
+import { registerDocs } from './routes/docs.ts';
+import { registerHealth } from './routes/health.ts';
+import { checkBeta, type HostCheck, toPath } from './routes/manners.ts';
+import { registerMessages } from './routes/messages.ts';
+import { registerModelEndpoints } from './routes/model-endpoints.ts';
+import { REQUEST_ID_HEADER, type ResponseSettings } from './routes/request.ts';
+import type { RouteDeps } from './routes/route-deps.ts';
+import { registerRuns } from './routes/runs.ts';
+import { registerSteps } from './routes/steps.ts';
+import { registerThreads } from './routes/threads.ts';
+
+/** The version of the REST API, as OpenAI's servers say it in every answer. */
+const OPENAI_VERSION = '2020-10-01';
+
+export interface ServerDeps extends RouteDeps {
+  readonly version: string;
+  /** Refuses requests under a foreign name. Errors: 403. */
+  readonly checkHost: HostCheck;
+  /** Pages that may use the API: `https://app.example`, or `*`. Empty: none. */
+  readonly corsOrigins: readonly string[];
+}
+
+export type HttpHandler = (request: Request) => Response | Promise<Response>;
+
+export function createServer(deps: ServerDeps): HttpHandler {
+  const started = new WeakMap<Request, number>();
+  const app = new Elysia({ name: 'understudy' });
+
+  const setHeaders = (request: Request, set: ResponseSettings): void => {
+    const since = started.get(request);
+    set.headers['openai-processing-ms'] = since === undefined ? 0 : Math.round(performance.now() - since);
+  };
+
+  app
+    .onRequest(({ request, set }) => {
+      started.set(request, performance.now());
+      set.headers[REQUEST_ID_HEADER] = deps.ids.create('request');
+      set.headers['openai-version'] = OPENAI_VERSION;
+      set.headers['x-understudy-version'] = deps.version;
+      deps.checkHost(request);
+      checkBeta(request);
+    })
+    .onAfterHandle(({ request, set }) => setHeaders(request, set))
+    .onError(({ request, set, error, code }) => {
+      setHeaders(request, set);
+      const shown = code === 'NOT_FOUND' ? toUnknownUrl(app, request) : error;
+      logFailure(deps, request, set, shown);
+      set.status = shown instanceof ApiError ? shown.status : 500;
+      if (shown instanceof ApiError && shown.retryAfterMs !== undefined) {
+        set.headers['retry-after'] = String(Math.ceil(shown.retryAfterMs / 1000));
+      }
+      return toErrorBody(shown);
+    });
+
+  if (deps.corsOrigins.length > 0) {
+    app.use(
+      cors({ origin: toOrigins(deps.corsOrigins), credentials: false, exposeHeaders: EXPOSED_HEADERS }),
+    );
+  }
+  registerAssistants(app, deps);
+  registerThreads(app, deps);
+  registerMessages(app, deps);
+  registerRuns(app, deps);
+  registerSteps(app, deps);
+  registerModelEndpoints(app, deps);
+  registerHealth(app, deps);
+  registerDocs(app, deps.version);
+  return app.fetch;
+}
+
+/** What a page may read of an answer. */
+const EXPOSED_HEADERS = [REQUEST_ID_HEADER, 'openai-version', 'openai-processing-ms', 'retry-after'];
+
+function toOrigins(origins: readonly string[]): true | string[] {
+  return origins.includes('*') ? true : [...origins];
+}
+
+const METHODS = Object.freeze(['GET', 'POST', 'DELETE']);
+
+/** 405 where the path is known with another method, else 404, in OpenAI's words. */
+function toUnknownUrl(app: Elysia, request: Request): ApiError {
+  const path = toPath(request);
+  const { method } = request;
+  if (METHODS.some((other) => other !== method && app.router.http.find(other, path) !== null)) {
+    return new ApiError('method_not_supported', `Not allowed to ${method} on ${path}.`);
+  }
+  return new ApiError('unknown_url', `Invalid URL (${method} ${path})`);
+}
+
+/** What a client did wrong is its own affair; what went wrong here is the operator's. */
+function logFailure(deps: ServerDeps, request: Request, set: ResponseSettings, error: unknown): void {
+  const status = error instanceof ApiError ? error.status : 500;
+  const fields = {
+    requestId: String(set.headers[REQUEST_ID_HEADER] ?? ''),
+    method: request.method,
+    path: toPath(request),
+    status,
+  };
+  if (!(error instanceof ApiError) || status >= 500) {
+    deps.log.error('request failed', { ...fields, ...toLogFields(error) });
+  } else {
+    // The message quotes what the client sent, which is nobody's business here.
+    deps.log.debug('request refused', { ...fields, code: error.wireCode, param: error.param });
+  }
+}

@@ -1,0 +1,111 @@
+/** Messages of a thread. */
+
+import { ApiError } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import type {
+  CreateMessageRequest,
+  DeleteMessageResponse,
+  ModifyMessageRequest,
+} from '../schemas/generated/messages.ts';
+import type { Page, PageRequest, Scope } from '../store/store.ts';
+import { StoreError } from '../store/store.ts';
+import { readPage, rethrowMissing } from './lists.ts';
+import { type MessageRecord, toMessageRecord } from './message-records.ts';
+import { toMetadata } from './metadata.ts';
+import { getThread } from './threads.ts';
+
+type Deps = Pick<Ports, 'store' | 'clock' | 'ids'>;
+
+/** Adds a message. Errors: 404 thread; 400 while a run is active. */
+export async function createMessage(
+  deps: Deps,
+  scope: Scope,
+  threadId: string,
+  body: CreateMessageRequest,
+): Promise<MessageRecord> {
+  const record = toMessageRecord(deps, threadId, body, '');
+  try {
+    await deps.store.write([
+      { kind: 'require', collection: 'threads', scope, id: threadId, equals: { active_run_id: null } },
+      { kind: 'insert', collection: 'messages', scope: toMessageScope(scope, threadId), record },
+    ]);
+    return record;
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.index !== 0) throw error;
+    if (error.code === 'not_found') throw ApiError.notFound('thread', threadId);
+    if (error.code !== 'conflict') throw error;
+    const thread = await getThread(deps, scope, threadId);
+    throw ApiError.invalidRequest(
+      `Can't add messages to ${threadId} while a run ${thread.record.active_run_id ?? ''} is active.`,
+    );
+  }
+}
+
+export async function getMessage(
+  deps: Pick<Deps, 'store'>,
+  scope: Scope,
+  threadId: string,
+  id: string,
+): Promise<MessageRecord> {
+  const found = await deps.store.get<MessageRecord>('messages', toMessageScope(scope, threadId), id);
+  if (found !== null) return found.record;
+  await getThread(deps, scope, threadId);
+  throw ApiError.notFound('message', id);
+}
+
+export async function listMessages(
+  deps: Pick<Deps, 'store'>,
+  scope: Scope,
+  threadId: string,
+  page: PageRequest,
+  runId: string | null,
+): Promise<Page<MessageRecord>> {
+  const where = runId === null ? undefined : { fields: { run_id: runId } };
+  const found = await readPage(page, () =>
+    deps.store.list<MessageRecord>('messages', toMessageScope(scope, threadId), page, where),
+  );
+  // An empty page may mean that there is no such thread; a full one answers that by itself.
+  if (found.items.length === 0) await getThread(deps, scope, threadId);
+  return found;
+}
+
+export async function modifyMessage(
+  deps: Pick<Deps, 'store'>,
+  scope: Scope,
+  threadId: string,
+  id: string,
+  body: ModifyMessageRequest,
+): Promise<MessageRecord> {
+  if (body.metadata === undefined) return getMessage(deps, scope, threadId, id);
+  const metadata = toMetadata(body.metadata);
+  await getThread(deps, scope, threadId);
+  const { record } = await deps.store
+    .update<MessageRecord>('messages', toMessageScope(scope, threadId), id, { metadata })
+    .catch(rethrowMissing('message', id));
+  return record;
+}
+
+export async function deleteMessage(
+  deps: Pick<Deps, 'store'>,
+  scope: Scope,
+  threadId: string,
+  id: string,
+): Promise<DeleteMessageResponse> {
+  const parent = toMessageScope(scope, threadId);
+  const found = await deps.store.get<MessageRecord>('messages', parent, id);
+  if (found === null) {
+    await getThread(deps, scope, threadId);
+    throw ApiError.notFound('message', id);
+  }
+  if (found.record.status === 'in_progress') {
+    throw ApiError.invalidRequest(
+      `Can't delete message ${id} while run ${found.record.run_id ?? ''} is writing it.`,
+    );
+  }
+  if (!(await deps.store.delete('messages', parent, id))) throw ApiError.notFound('message', id);
+  return { id, object: 'thread.message.deleted', deleted: true };
+}
+
+export function toMessageScope(scope: Scope, threadId: string): Scope {
+  return { tenant: scope.tenant, parent: threadId };
+}

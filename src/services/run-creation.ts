@@ -1,0 +1,267 @@
+/** The making of a run: its fields, the claim of its thread, and the start of the work. */
+
+import { toSeconds } from '../clock.ts';
+import { ApiError } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import { ProviderError, type RequestHeaders, type ResolvedModel } from '../providers/provider.ts';
+import type { RunEvent } from '../runs/events.ts';
+import { toLeaseInsert } from '../runs/leases.ts';
+import type { RunEngine } from '../runs/run-engine.ts';
+import { NO_USAGE, type RunRecord, toRun, toThreadScope } from '../runs/run-records.ts';
+import type { CreateRunRequest, CreateThreadAndRunRequest, RunObject } from '../schemas/generated/runs.ts';
+import { type Scope, StoreError, type Versioned, WRITES_MAX, type Write } from '../store/store.ts';
+import { type AssistantRecord, getAssistant } from './assistants.ts';
+import { type MessageRecord, toMessageRecord } from './message-records.ts';
+import { toMetadata } from './metadata.ts';
+import { getThread, insertMessages, type ThreadRecord, toThread, toThreadRecords } from './threads.ts';
+import { checkToolChoice, checkTools, refuseMissingTools } from './tools.ts';
+
+export type RunDeps = Pick<Ports, 'store' | 'clock' | 'ids' | 'router'> & { readonly runs: RunEngine };
+
+/** Who asks, and with what: the model's key may be in the headers. */
+export interface Caller {
+  readonly scope: Scope;
+  readonly headers: RequestHeaders;
+  readonly requestId: string;
+}
+
+/** The run, and the body of the reply where it is streamed. */
+export interface StartedRun {
+  readonly run: RunObject;
+  readonly stream: ReadableStream<Uint8Array> | null;
+}
+
+/** Messages that one run may bring along; together with the run they are one write. */
+const ADDITIONAL_MESSAGES_MAX = 100;
+/** Losing the claim to a change of the thread's metadata is followed by another try. */
+const CLAIM_ATTEMPTS_MAX = 8;
+
+/**
+ * Creates a run on a thread and starts it. Errors: 404 thread; 400 assistant, parameters; 400 where the thread
+ * has an active run, or the run needs a tool that this server does not have. Then nothing is written.
+ */
+export async function createRun(
+  deps: RunDeps,
+  caller: Caller,
+  threadId: string,
+  body: CreateRunRequest,
+): Promise<StartedRun> {
+  const [thread, assistant] = await Promise.all([
+    getThread(deps, caller.scope, threadId),
+    getAssistant(deps, caller.scope, body.assistant_id, 'assistant_id'),
+  ]);
+  const run = toRunRecord(deps, threadId, assistant, body);
+  const { resolve, isFromRequest } = resolveModel(deps, caller, run.model);
+  const record = withCredentials(run, isFromRequest);
+  const messages = toAdditionalMessages(deps, threadId, body);
+  await claimThread(deps, caller.scope, thread, record, messages);
+  return start(deps, caller, record, resolve, body.stream === true, []);
+}
+
+/** Creates a thread with its messages, and a run on it. Errors: as `createRun`. */
+export async function createThreadAndRun(
+  deps: RunDeps,
+  caller: Caller,
+  body: CreateThreadAndRunRequest,
+): Promise<StartedRun> {
+  const assistant = await getAssistant(deps, caller.scope, body.assistant_id, 'assistant_id');
+  const given = { ...body.thread, tool_resources: body.thread?.tool_resources ?? body.tool_resources };
+  const made = toThreadRecords(deps, given, 'thread');
+  const run = toRunRecord(deps, made.thread.id, assistant, body);
+  const { resolve, isFromRequest } = resolveModel(deps, caller, run.model);
+  const record = withCredentials(run, isFromRequest);
+  const thread: ThreadRecord = { ...made.thread, active_run_id: record.id };
+  const rest = await insertMessages(deps, caller.scope, thread.id, made.messages, WRITES_MAX - 3);
+  await deps.store.write([
+    toLeaseInsert(deps, caller.scope.tenant, record, deps.runs.owner),
+    ...rest,
+    toRunInsert(caller.scope, record),
+    { kind: 'insert', collection: 'threads', scope: caller.scope, record: thread },
+  ]);
+  return start(deps, caller, record, resolve, body.stream === true, [
+    { event: 'thread.created', data: toThread(thread) },
+  ]);
+}
+
+function start(
+  deps: RunDeps,
+  caller: Caller,
+  record: RunRecord,
+  resolve: () => ResolvedModel,
+  isStreamed: boolean,
+  before: readonly RunEvent[],
+): StartedRun {
+  const run = toRun(record);
+  const stream = deps.runs.start({
+    tenant: caller.scope.tenant,
+    run: { record, version: 1 },
+    resolveModel: resolve,
+    requestId: caller.requestId,
+    isContinued: false,
+    opening: [
+      ...before,
+      { event: 'thread.run.created', data: run },
+      { event: 'thread.run.queued', data: run },
+    ],
+    isStreamed,
+  });
+  return { run, stream };
+}
+
+/**
+ * Decides who answers while the request's headers are at hand. What the caller did wrong is thrown (400); that
+ * nobody can answer is the run's own failure, where a program looks for it.
+ */
+export function resolveModel(
+  deps: Pick<RunDeps, 'router'>,
+  caller: Caller,
+  model: string,
+): { resolve: () => ResolvedModel; isFromRequest: boolean } {
+  try {
+    const resolved = deps.router.resolve(model, caller.headers);
+    return { resolve: () => resolved, isFromRequest: resolved.credentials.fromRequest };
+  } catch (error) {
+    if (!(error instanceof ProviderError)) throw error;
+    return {
+      resolve: () => {
+        throw error;
+      },
+      isFromRequest: false,
+    };
+  }
+}
+
+function withCredentials(run: RunRecord, isFromRequest: boolean): RunRecord {
+  return { ...run, internal: { ...run.internal, credentials_from_request: isFromRequest } };
+}
+
+/** The run's own fields win over the assistant's; null is the assistant's too, as at OpenAI. */
+function toRunRecord(
+  deps: RunDeps,
+  threadId: string,
+  assistant: AssistantRecord,
+  body: CreateRunRequest | CreateThreadAndRunRequest,
+): RunRecord {
+  const tools = body.tools ?? assistant.tools;
+  checkTools(tools);
+  refuseMissingTools(tools);
+  checkToolChoice(body.tool_choice ?? null, tools);
+  const nowMs = deps.clock.nowMs();
+  const given = body as Partial<CreateRunRequest>;
+  const instructions = [
+    body.instructions ?? assistant.instructions ?? '',
+    given.additional_instructions ?? '',
+  ];
+  return {
+    id: deps.ids.create('run'),
+    object: 'thread.run',
+    created_at: toSeconds(nowMs),
+    assistant_id: assistant.id,
+    thread_id: threadId,
+    status: 'queued',
+    started_at: null,
+    expires_at: toSeconds(nowMs + deps.runs.expiresMs),
+    cancelled_at: null,
+    failed_at: null,
+    completed_at: null,
+    required_action: null,
+    last_error: null,
+    model: body.model ?? assistant.model,
+    instructions: instructions.filter((text) => text !== '').join('\n\n'),
+    tools,
+    metadata: toMetadata(body.metadata),
+    temperature: body.temperature ?? assistant.temperature ?? null,
+    top_p: body.top_p ?? assistant.top_p ?? null,
+    max_completion_tokens: body.max_completion_tokens ?? null,
+    max_prompt_tokens: body.max_prompt_tokens ?? null,
+    truncation_strategy: toTruncation(body.truncation_strategy),
+    incomplete_details: null,
+    usage: null,
+    response_format: body.response_format ?? assistant.response_format ?? 'auto',
+    tool_choice: body.tool_choice ?? 'auto',
+    parallel_tool_calls: body.parallel_tool_calls ?? true,
+    internal: {
+      reasoning_effort: given.reasoning_effort ?? assistant.reasoning_effort ?? null,
+      attempts: 0,
+      credentials_from_request: false,
+      usage: NO_USAGE,
+    },
+  };
+}
+
+function toTruncation(given: CreateRunRequest['truncation_strategy']): RunRecord['truncation_strategy'] {
+  const type = given?.type ?? 'auto';
+  const lastMessages = given?.last_messages ?? null;
+  if (type === 'last_messages' && lastMessages === null) {
+    throw ApiError.invalidRequest(
+      "'truncation_strategy.last_messages' is needed where 'truncation_strategy.type' is 'last_messages'.",
+      'truncation_strategy.last_messages',
+    );
+  }
+  return { type, last_messages: type === 'auto' ? null : lastMessages };
+}
+
+function toAdditionalMessages(deps: RunDeps, threadId: string, body: CreateRunRequest): MessageRecord[] {
+  const given = body.additional_messages ?? [];
+  if (given.length > ADDITIONAL_MESSAGES_MAX) {
+    throw new ApiError(
+      'invalid_value',
+      `Invalid 'additional_messages': array too long. Expected an array with maximum length ${ADDITIONAL_MESSAGES_MAX}, but got an array with length ${given.length} instead.`,
+      { param: 'additional_messages', wireCode: 'array_above_max_length' },
+    );
+  }
+  return given.map((message, index) =>
+    toMessageRecord(deps, threadId, message, `additional_messages[${index}]`),
+  );
+}
+
+function toRunInsert(scope: Scope, record: RunRecord): Write {
+  return { kind: 'insert', collection: 'runs', scope: toThreadScope(scope.tenant, record.thread_id), record };
+}
+
+/**
+ * Makes the run the thread's active one, by compare-and-set. The lease comes first: where a crash leaves only
+ * the claim, whoever sweeps finds it.
+ */
+async function claimThread(
+  deps: RunDeps,
+  scope: Scope,
+  found: Versioned<ThreadRecord>,
+  run: RunRecord,
+  messages: readonly MessageRecord[],
+): Promise<void> {
+  let thread = found;
+  for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt += 1) {
+    const { active_run_id: activeId, id } = thread.record;
+    if (activeId !== null) {
+      throw ApiError.invalidRequest(`Thread ${id} already has an active run ${activeId}.`);
+    }
+    try {
+      await deps.store.write([
+        {
+          kind: 'update',
+          collection: 'threads',
+          scope,
+          id,
+          change: { active_run_id: run.id },
+          ifVersion: thread.version,
+        },
+        toLeaseInsert(deps, scope.tenant, run, deps.runs.owner),
+        ...messages.map(
+          (record): Write => ({
+            kind: 'insert',
+            collection: 'messages',
+            scope: toThreadScope(scope.tenant, id),
+            record,
+          }),
+        ),
+        toRunInsert(scope, run),
+      ]);
+      return;
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.index !== 0) throw error;
+      thread = await getThread(deps, scope, id);
+    }
+  }
+  throw new ApiError('conflict', `Thread ${found.record.id} is being changed by others. Try again.`);
+}

@@ -1,0 +1,228 @@
+/** Runs that exist: reading, changing, cancelling them, and answering their calls. */
+
+import { toSeconds } from '../clock.ts';
+import { ApiError } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import { toLeaseClaim } from '../runs/leases.ts';
+import { toStepUpdate } from '../runs/parts.ts';
+import type { RunEngine } from '../runs/run-engine.ts';
+import { type RunRecord, type StepRecord, toRun, toStep, toThreadScope } from '../runs/run-records.ts';
+import { isLegal } from '../runs/run-state.ts';
+import { readSteps } from '../runs/turns.ts';
+import type { ModifyRunRequest, RunObject, SubmitToolOutputsRunRequest } from '../schemas/generated/runs.ts';
+import { type Page, type PageRequest, type Scope, StoreError, type Versioned } from '../store/store.ts';
+import { readPage, rethrowMissing } from './lists.ts';
+import { toMetadata } from './metadata.ts';
+import { type Caller, type RunDeps, resolveModel, type StartedRun } from './run-creation.ts';
+import { getThread } from './threads.ts';
+
+type Deps = Pick<Ports, 'store'>;
+
+/** A run can be moved by its worker while a client moves it. */
+const MOVE_ATTEMPTS_MAX = 16;
+
+export async function getRun(
+  deps: Deps,
+  scope: Scope,
+  threadId: string,
+  id: string,
+): Promise<Versioned<RunRecord>> {
+  const found = await deps.store.get<RunRecord>('runs', toThreadScope(scope.tenant, threadId), id);
+  if (found !== null) return found;
+  await getThread(deps, scope, threadId);
+  throw ApiError.notFound('run', id);
+}
+
+export async function listRuns(
+  deps: Deps,
+  scope: Scope,
+  threadId: string,
+  page: PageRequest,
+): Promise<Page<RunRecord>> {
+  const runs = toThreadScope(scope.tenant, threadId);
+  const found = await readPage(page, () => deps.store.list<RunRecord>('runs', runs, page));
+  if (found.items.length === 0) await getThread(deps, scope, threadId);
+  return found;
+}
+
+export async function modifyRun(
+  deps: Deps,
+  scope: Scope,
+  threadId: string,
+  id: string,
+  body: ModifyRunRequest,
+): Promise<RunRecord> {
+  if (body.metadata === undefined) return (await getRun(deps, scope, threadId, id)).record;
+  const metadata = toMetadata(body.metadata);
+  await getThread(deps, scope, threadId);
+  const { record } = await deps.store
+    .update<RunRecord>('runs', toThreadScope(scope.tenant, threadId), id, { metadata })
+    .catch(rethrowMissing('run', id));
+  return record;
+}
+
+/** Begins to cancel; the run is `cancelling` until its work has stopped. Errors: 404; 400 where it has ended. */
+export async function cancelRun(
+  deps: Deps & Pick<RunDeps, 'clock' | 'runs'>,
+  caller: Caller,
+  threadId: string,
+  id: string,
+): Promise<RunObject> {
+  const scope = toThreadScope(caller.scope.tenant, threadId);
+  for (let attempt = 0; attempt < MOVE_ATTEMPTS_MAX; attempt += 1) {
+    const { record, version } = await getRun(deps, caller.scope, threadId, id);
+    if (!isLegal(record.status, 'cancelling')) {
+      throw ApiError.invalidRequest(`Cannot cancel run with status '${record.status}'.`);
+    }
+    // Nobody works on a run that waits for its client: whoever cancels it also ends it.
+    const isWaiting = record.status === 'requires_action';
+    const change = { status: 'cancelling' as const, required_action: null };
+    try {
+      const [newVersion] = await deps.store.write([
+        { kind: 'update', collection: 'runs', scope, id, change, ifVersion: version },
+        ...(isWaiting ? [toLeaseClaim(deps, id, deps.runs.owner)] : []),
+      ]);
+      const run = { record: { ...record, ...change }, version: newVersion ?? version + 1 };
+      if (isWaiting) endWaitingRun(deps.runs, caller, run);
+      else deps.runs.interruptSoon(id, 'cancelled');
+      return toRun(run.record);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'conflict') throw error;
+    }
+  }
+  throw new ApiError('conflict', `Run ${id} is being changed by others. Try again.`);
+}
+
+function endWaitingRun(runs: RunEngine, caller: Caller, run: Versioned<RunRecord>): void {
+  runs.start({
+    tenant: caller.scope.tenant,
+    run,
+    resolveModel: () => {
+      throw new Error('a run that is only to be ended needs no model');
+    },
+    requestId: caller.requestId,
+    isContinued: true,
+    opening: [],
+    isStreamed: false,
+    interruption: 'cancelled',
+  });
+}
+
+/**
+ * Answers all calls that the run waits for, and goes on with it. Errors: 404; 400 where the run does not wait,
+ * where an output is missing, or for a call that was never made. Then nothing is written.
+ */
+export async function submitToolOutputs(
+  deps: RunDeps,
+  caller: Caller,
+  threadId: string,
+  id: string,
+  body: SubmitToolOutputsRunRequest,
+): Promise<StartedRun> {
+  const { record, version } = await getRun(deps, caller.scope, threadId, id);
+  const { tenant } = caller.scope;
+  const nowMs = deps.clock.nowMs();
+  refuseUnlessWaiting(record, nowMs);
+  const outputs = toOutputs(record, body);
+  const { resolve, isFromRequest } = resolveModel(deps, caller, record.model);
+  const open = (await readSteps(deps, tenant, id)).find((step) => step.status === 'in_progress');
+  if (open === undefined) throw new Error(`run ${id} waits, but has no open step`);
+  const step = toAnsweredStep(open, outputs, toSeconds(nowMs));
+  const change = {
+    status: 'queued' as const,
+    required_action: null,
+    expires_at: toSeconds(nowMs + deps.runs.expiresMs),
+    internal: { ...record.internal, credentials_from_request: isFromRequest },
+  };
+  const scope = toThreadScope(tenant, threadId);
+  const [newVersion] = await deps.store
+    .write([
+      { kind: 'update', collection: 'runs', scope, id, change, ifVersion: version },
+      toStepUpdate(tenant, step),
+      toLeaseClaim(deps, id, deps.runs.owner),
+    ])
+    .catch(rethrowMoved(id));
+  const moved = { ...record, ...change };
+  const run = toRun(moved);
+  const stream = deps.runs.start({
+    tenant,
+    run: { record: moved, version: newVersion ?? version + 1 },
+    resolveModel: resolve,
+    requestId: caller.requestId,
+    isContinued: true,
+    opening: [
+      { event: 'thread.run.step.completed', data: toStep(step) },
+      { event: 'thread.run.queued', data: run },
+    ],
+    isStreamed: body.stream === true,
+  });
+  return { run, stream };
+}
+
+function refuseUnlessWaiting(run: RunRecord, nowMs: number): void {
+  const hasExpired = run.expires_at !== null && run.expires_at <= toSeconds(nowMs);
+  const status = run.status === 'requires_action' && hasExpired ? 'expired' : run.status;
+  if (status === 'requires_action') return;
+  throw ApiError.invalidRequest(`Runs in status "${status}" do not accept tool outputs.`);
+}
+
+/** The outputs by call; each call of the run has exactly one. */
+function toOutputs(run: RunRecord, body: SubmitToolOutputsRunRequest): ReadonlyMap<string, string> {
+  const expected = (run.required_action?.submit_tool_outputs.tool_calls ?? []).map((call) => call.id);
+  const outputs = new Map<string, string>();
+  for (const [index, { tool_call_id: callId, output }] of body.tool_outputs.entries()) {
+    const param = `tool_outputs[${index}].tool_call_id`;
+    if (callId === undefined) {
+      throw new ApiError('missing_required_parameter', `Missing required parameter: '${param}'.`, { param });
+    }
+    if (!expected.includes(callId)) {
+      throw ApiError.invalidValue(
+        param,
+        `The run has no open call '${callId}'. Expected outputs for: ${expected.join(', ')}.`,
+      );
+    }
+    if (outputs.has(callId))
+      throw ApiError.invalidValue(param, `More than one output for the call '${callId}'.`);
+    outputs.set(callId, output ?? '');
+  }
+  const missing = expected.filter((callId) => !outputs.has(callId));
+  if (missing.length > 0) {
+    const given = [...outputs.keys()];
+    throw ApiError.invalidRequest(
+      `Expected tool outputs for call_ids [${toList(expected)}], got [${toList(given)}]`,
+      'tool_outputs',
+    );
+  }
+  return outputs;
+}
+
+function toList(ids: readonly string[]): string {
+  return ids.map((id) => `'${id}'`).join(', ');
+}
+
+function toAnsweredStep(step: StepRecord, outputs: ReadonlyMap<string, string>, now: number): StepRecord {
+  if (step.step_details.type !== 'tool_calls') throw new Error(`step ${step.id} has no calls`);
+  const calls = step.step_details.tool_calls.map((call) => {
+    const output = outputs.get(call.id);
+    return call.type !== 'function' || output === undefined
+      ? call
+      : { ...call, function: { ...call.function, output } };
+  });
+  return {
+    ...step,
+    status: 'completed',
+    completed_at: now,
+    usage: step.internal.usage,
+    step_details: { type: 'tool_calls', tool_calls: calls },
+  };
+}
+
+/** The run was cancelled, expired or answered by somebody else at the same moment. */
+function rethrowMoved(id: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof StoreError)) throw error;
+    if (error.code === 'not_found') throw ApiError.notFound('run', id);
+    if (error.code !== 'conflict') throw error;
+    throw ApiError.invalidRequest(`Run ${id} does not wait for tool outputs any more.`);
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * The settings, in one table: their flags, variables and places in the file, what they may hold and what they are
+ * without being set. The parser, the check and the help are all made from it.
+ */
+
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+
+export interface Setting<S extends TSchema = TSchema> {
+  /** The flag without its dashes, and the name in the file. */
+  readonly flag: string;
+  /** What stands for the value in the help; null for a switch. */
+  readonly argument: string | null;
+  readonly schema: S;
+  readonly fallback: Static<S>;
+  /** One line of help. */
+  readonly about: string;
+  /** Values that DESIGN-ed features will take, and what to say of them until then. */
+  readonly planned?: Readonly<Record<string, string>>;
+}
+
+const PORT_MAX = 65_535;
+export const WORKERS_MAX = 64;
+const BODY_MIB_MAX = 1024;
+const SECONDS_MAX = 86_400;
+const LIST_MAX = 100;
+const TEXT_MAX = 4096;
+
+const Text = Type.String({ minLength: 1, maxLength: TEXT_MAX });
+const Name = Type.String({ minLength: 1, maxLength: 253 });
+
+function setting<S extends TSchema>(given: Setting<S>): Setting<S> {
+  return Object.freeze(given);
+}
+
+export const SETTINGS = Object.freeze({
+  host: setting({
+    flag: 'host',
+    argument: 'ADDRESS',
+    schema: Name,
+    fallback: '127.0.0.1',
+    about: 'Where to listen. Beyond this machine only with --allow-open.',
+  }),
+  port: setting({
+    flag: 'port',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 0, maximum: PORT_MAX }),
+    fallback: 8700,
+    about: 'The port; 0 lets the system choose one.',
+  }),
+  workers: setting({
+    flag: 'workers',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 1, maximum: WORKERS_MAX }),
+    fallback: 1,
+    about: 'Processes that serve, on one port. More than one needs Linux.',
+  }),
+  dataDirectory: setting({
+    flag: 'data',
+    argument: 'DIRECTORY',
+    schema: Text,
+    fallback: '.understudy',
+    about: 'Where everything is kept; made when it is missing.',
+  }),
+  store: setting({
+    flag: 'store',
+    argument: 'NAME',
+    schema: Type.Union([Type.Literal('sqlite')]),
+    fallback: 'sqlite' as const,
+    about: 'The database: sqlite, embedded.',
+    planned: { cassandra: 'is not built yet', astra: 'is not built yet' },
+  }),
+  auth: setting({
+    flag: 'auth',
+    argument: 'MODE',
+    schema: Type.Union([Type.Literal('none')]),
+    fallback: 'none' as const,
+    about: "Who may come in: none, which is everybody; a request's key is then the model's.",
+    planned: { keys: 'is not built yet', astra: 'is not built yet' },
+  }),
+  allowOpen: setting({
+    flag: 'allow-open',
+    argument: null,
+    schema: Type.Boolean(),
+    fallback: false,
+    about: 'Listen beyond this machine although everybody may come in.',
+  }),
+  allowHosts: setting({
+    flag: 'allow-host',
+    argument: 'NAME',
+    schema: Type.Array(Name, { maxItems: LIST_MAX }),
+    fallback: [] as string[],
+    about: 'A name that the server answers to, beside addresses and localhost. May be repeated.',
+  }),
+  corsOrigins: setting({
+    flag: 'cors-origin',
+    argument: 'ORIGIN',
+    schema: Type.Array(Type.String({ pattern: '^(\\*|https?://[^/\\s]+)$' }), { maxItems: LIST_MAX }),
+    fallback: [] as string[],
+    about: 'A web origin that may call the server (https://app.example), or *. May be repeated.',
+  }),
+  bodyMib: setting({
+    flag: 'body-limit-mib',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 1, maximum: BODY_MIB_MAX }),
+    fallback: 32,
+    about: 'The largest request body, in MiB.',
+  }),
+  runExpiresSeconds: setting({
+    flag: 'run-expires-seconds',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 1, maximum: SECONDS_MAX }),
+    fallback: 600,
+    about: 'How long a run may wait for its model, or for the outputs of its tools.',
+  }),
+  drainSeconds: setting({
+    flag: 'drain-seconds',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 0, maximum: SECONDS_MAX }),
+    fallback: 10,
+    about: 'How long runs may go on when the server is told to stop.',
+  }),
+  logLevel: setting({
+    flag: 'log-level',
+    argument: 'LEVEL',
+    schema: Type.Union([
+      Type.Literal('debug'),
+      Type.Literal('info'),
+      Type.Literal('warn'),
+      Type.Literal('error'),
+      Type.Literal('silent'),
+    ]),
+    fallback: 'info' as const,
+    about: 'What is logged, as JSON lines on stdout: debug, info, warn, error or silent.',
+  }),
+});
+
+export type SettingName = keyof typeof SETTINGS;
+export const SETTING_NAMES = Object.freeze(Object.keys(SETTINGS) as SettingName[]);
+
+/** Every setting with its value: plain data, without secrets. */
+export type Settings = { readonly [N in SettingName]: Static<(typeof SETTINGS)[N]['schema']> };
+
+/** The schema of `Settings`. */
+export const SettingsSchema = Type.Object(
+  Object.fromEntries(SETTING_NAMES.map((name) => [name, SETTINGS[name].schema])),
+  { additionalProperties: false },
+);
+
+export const VARIABLE_PREFIX = 'UNDERSTUDY_';
+
+/** `body-limit-mib` is `UNDERSTUDY_BODY_LIMIT_MIB`. */
+export function toVariable(flag: string): string {
+  return VARIABLE_PREFIX + flag.toUpperCase().replaceAll('-', '_');
+}
