@@ -11,9 +11,10 @@ import { createEventStream, type EventStream } from './event-stream.ts';
 import type { RunEvent } from './events.ts';
 import { type InterruptionKind, RunInterruption } from './interruption.ts';
 import { LEASE_MS, LEASE_SCOPE, toLeaseRelease } from './leases.ts';
-import { type RunLoopDeps, runLoop } from './run-loop.ts';
+import { runLoop } from './run-loop.ts';
 import type { RunRecord } from './run-records.ts';
 import { toThreadScope } from './run-records.ts';
+import type { RunLoopDeps } from './run-work.ts';
 import { createRunWriter } from './run-writer.ts';
 import type { ServerTool } from './tools/server-tool.ts';
 
