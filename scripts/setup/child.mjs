@@ -25,3 +25,26 @@ export function become(program, args, env = process.env) {
     process.kill(process.pid, signal);
   });
 }
+
+/**
+ * Runs a program and waits for its end. Answers its exit code; 1 where a signal or the timeout ended it.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {{ cwd: string, env?: NodeJS.ProcessEnv, timeoutMs: number }} options
+ * @returns {Promise<number>}
+ */
+export function runToEnd(program, args, { cwd, env = process.env, timeoutMs }) {
+  return new Promise((done, fail) => {
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const timer = setTimeout(() => {
+      console.error(`understudy: ${args.join(' ')} did not end within ${timeoutMs / 1000} seconds.`);
+      child.kill('SIGKILL');
+    }, timeoutMs);
+    for (const signal of FORWARDED) process.once(signal, () => child.kill(signal));
+    child.on('error', fail);
+    child.on('exit', (code) => {
+      clearTimeout(timer);
+      done(code ?? 1);
+    });
+  });
+}
