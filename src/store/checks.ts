@@ -14,6 +14,8 @@ import {
 
 /** Longer ids and sort keys are no ids: they would fill an index. */
 export const KEY_CHARACTERS_MAX = 512;
+/** Large things belong into files, not into records. */
+export const DOCUMENT_CHARACTERS_MAX = 32 * 1024 * 1024;
 /** As many as an object of OpenAI has metadata keys, and the declared fields. */
 export const CONDITIONS_MAX = 32;
 
@@ -75,7 +77,7 @@ export function checkWrites(writes: readonly Write[]): void {
     throw toMisuse(`At most ${WRITES_MAX} writes at once, not ${writes.length}.`);
 }
 
-/** The text of a JSON value. What JSON cannot hold (a cycle, a bigint) is the caller's fault. */
+/** The text of a JSON value. What JSON cannot hold (a cycle, a bigint), or no store should, is the caller's fault. */
 export function toJson(value: unknown): string {
   let text: string | undefined;
   try {
@@ -84,6 +86,9 @@ export function toJson(value: unknown): string {
     throw new StoreError('misuse', 'The value is not JSON.', { cause: error });
   }
   if (text === undefined) throw toMisuse('The value is not JSON.');
+  if (text.length > DOCUMENT_CHARACTERS_MAX) {
+    throw toMisuse(`A document has at most ${DOCUMENT_CHARACTERS_MAX} characters, not ${text.length}.`);
+  }
   return text;
 }
 

@@ -34,7 +34,10 @@ export interface PageRequest {
   readonly order: 'asc' | 'desc';
   /** Records that follow this one in the asked order. */
   readonly after?: string;
-  /** Records that precede this one in the asked order; the nearest `limit` of them, still in the asked order. */
+  /**
+   * Records that precede this one in the asked order; the nearest `limit` of them, still in the asked order.
+   * With `after` too: those between the two. A cursor marks its place whether or not a `where` holds for it.
+   */
   readonly before?: string;
 }
 
@@ -162,7 +165,10 @@ export interface Store {
     options?: { ifVersion?: number },
   ): Promise<boolean>;
 
-  /** Removes every record of one collection in one scope. Answers how many. Idempotent. */
+  /**
+   * Removes every record of one collection in one scope. Answers how many. Idempotent. Others write meanwhile,
+   * and what they insert may stay.
+   */
   deleteAll(collection: CollectionName, scope: Scope): Promise<number>;
 
   /**

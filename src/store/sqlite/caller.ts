@@ -1,7 +1,14 @@
 /** The event loop's end of the thread: gathers calls into batches, hands replies to their callers. */
 
 import { StoreError } from '../store.ts';
-import { type Call, OPEN_CALL, type OpenRequest, type Reply, type Step } from './protocol.ts';
+import {
+  type Call,
+  countCharacters,
+  OPEN_CALL,
+  type OpenRequest,
+  type Reply,
+  type Step,
+} from './protocol.ts';
 
 /** Calls that may wait for the thread; beyond it they are refused. */
 export const PENDING_CALLS_MAX = 16_384;
@@ -77,7 +84,7 @@ export function createCaller(thread: Worker): Caller {
   };
   thread.addEventListener('close', () => end("The database's thread has ended."));
 
-  const await_ = (call: number, size: number): Promise<Reply> => {
+  const expectReply = (call: number, size: number): Promise<Reply> => {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     pending.set(call, { characters: size, resolve, reject });
     characters += size;
@@ -94,24 +101,26 @@ export function createCaller(thread: Worker): Caller {
     lastCall += 1;
     if (outbox.length === 0) queueMicrotask(flush);
     outbox.push(toCall(lastCall));
-    return await_(lastCall, size);
+    return expectReply(lastCall, size);
   };
 
   const finish = async (): Promise<void> => {
-    try {
-      await send((call) => ['close', call], 0);
-    } catch (error) {
-      // A thread that is gone has nothing left to write; whoever waited for a write has been told.
-      if (ended === null) throw error;
+    if (ended === null) {
+      try {
+        await send((call) => ['close', call], 0);
+      } catch (error) {
+        // A thread that dies meanwhile has nothing left to write; whoever waited for it has been told.
+        if (ended === null) throw error;
+      }
+      ended ??= new StoreError('unavailable', 'The store is closed.');
+      thread.terminate();
     }
-    ended ??= new StoreError('unavailable', 'The store is closed.');
-    thread.terminate();
     await gone;
   };
 
   return {
     async open(request) {
-      const opened = await_(OPEN_CALL, 0);
+      const opened = expectReply(OPEN_CALL, 0);
       thread.postMessage(request);
       try {
         await opened;
@@ -125,8 +134,9 @@ export function createCaller(thread: Worker): Caller {
       if (closing !== null) throw new StoreError('unavailable', 'The store is closed.');
       const size = countCharacters(steps);
       const isFull = pending.size >= PENDING_CALLS_MAX || characters + size > PENDING_CHARACTERS_MAX;
-      if (isFull && pending.size > 0)
+      if (isFull && pending.size > 0) {
         throw new StoreError('unavailable', 'Too many calls wait for the database.');
+      }
       return await send(toCall, size);
     },
     close() {
@@ -135,13 +145,4 @@ export function createCaller(thread: Worker): Caller {
     },
     getStatistics: () => statistics,
   };
-}
-
-function countCharacters(steps: readonly Step[]): number {
-  let characters = 0;
-  for (const step of steps) {
-    if (step[0] === 'insert') characters += step[4].length;
-    else if (step[0] === 'update') characters += step[2].length;
-  }
-  return characters;
 }

@@ -36,6 +36,16 @@ export type DeleteStep = readonly [kind: 'delete', place: Place, ifVersion: numb
 export type RequireStep = readonly [kind: 'require', place: Place, equals: string | null];
 export type Step = InsertStep | UpdateStep | DeleteStep | RequireStep;
 
+/** Of the documents that steps carry: what they weigh in a queue and in a transaction. */
+export function countCharacters(steps: readonly Step[]): number {
+  let characters = 0;
+  for (const step of steps) {
+    if (step[0] === 'insert') characters += step[4].length;
+    else if (step[0] === 'update') characters += step[2].length;
+  }
+  return characters;
+}
+
 /** What a step answers besides versions, which start at 1. */
 export const NOTHING_WRITTEN = 0;
 /** A `delete` found no record. */

@@ -4,7 +4,7 @@
  */
 
 import { Database } from 'bun:sqlite';
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { COLLECTIONS, type CollectionSpec } from '../collections.ts';
 import { toFilterEntries } from '../filters.ts';
 import { type StoredRecord, StoreError } from '../store.ts';
@@ -77,13 +77,25 @@ function makeDirectory(directory: string): void {
   }
 }
 
+/**
+ * Makes the file for its owner only, before SQLite gives its mode to the files beside it. An existing one is
+ * not even opened: closing it would drop the locks that this process may hold on it.
+ */
+function makeFile(file: string): void {
+  if (existsSync(file)) return;
+  try {
+    closeSync(openSync(file, 'wx', 0o600));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
+    throw new StoreError('unavailable', `'${file}' cannot be made: ${toReason(error)}.`, { cause: error });
+  }
+}
+
 function openOnce(options: OpenOptions): Database {
-  const isNew = !existsSync(options.file);
-  const database = new Database(options.file, { create: true, readwrite: true, strict: true });
+  makeFile(options.file);
+  const database = new Database(options.file, { readwrite: true, strict: true });
   try {
     checkOwner(database, options);
-    // By name, never by a descriptor: closing one drops the locks that this process holds on the file.
-    if (isNew) chmodSync(options.file, 0o600);
     database.run('PRAGMA journal_mode = WAL');
     database.run('PRAGMA synchronous = FULL');
     database.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
@@ -98,15 +110,23 @@ function openOnce(options: OpenOptions): Database {
   }
 }
 
-/** Refuses a file that another program made and one that a newer version of this program made, before any write. */
+/**
+ * Refuses a file that another program made and one that a newer version of this program made, before any
+ * write. Answers the version.
+ */
 function checkOwner(database: Database, options: OpenOptions): number {
-  const version = readPragma(database, 'user_version');
-  const owner = readPragma(database, 'application_id');
-  if (owner !== APPLICATION_ID) {
-    const row = database.query<{ tables: number }, []>('SELECT count(*) AS tables FROM sqlite_schema').get();
-    if (owner !== 0 || version !== 0 || (row?.tables ?? 0) > 0) {
-      throw new StoreError('unavailable', `'${options.file}' is a database of another program.`);
-    }
+  // In one snapshot: another process may be making the database at this moment.
+  const readHeader = database.transaction(() => ({
+    version: readPragma(database, 'user_version'),
+    owner: readPragma(database, 'application_id'),
+    tables:
+      database.query<{ tables: number }, []>('SELECT count(*) AS tables FROM sqlite_schema').get()?.tables ??
+      0,
+  }));
+  const { version, owner, tables } = readHeader();
+  const isNew = owner === 0 && version === 0 && tables === 0;
+  if (owner !== APPLICATION_ID && !isNew) {
+    throw new StoreError('unavailable', `'${options.file}' is a database of another program.`);
   }
   const known = (options.migrations ?? MIGRATIONS).length;
   if (version > known) {

@@ -108,19 +108,22 @@ function closeDatabase(database: Database): void {
 
 declare const self: Pick<Worker, 'onmessage'>;
 
-let receive: ((calls: readonly Call[]) => void) | null = null;
-
 /** The first message opens the database, the others are batches of calls. */
-self.onmessage = (event: MessageEvent) => {
-  if (receive !== null) {
-    receive(event.data as readonly Call[]);
-    return;
-  }
-  try {
-    receive = startEngine(event.data as OpenRequest, (replies) => postMessage(replies));
-    postMessage([['done', OPEN_CALL]] satisfies Reply[]);
-  } catch (error) {
-    const { code, message } = toStoreError(error);
-    postMessage([['error', OPEN_CALL, code, message, null]] satisfies Reply[]);
-  }
-};
+function takeMessages(): void {
+  let receive: ((calls: readonly Call[]) => void) | null = null;
+  self.onmessage = (event: MessageEvent) => {
+    if (receive !== null) {
+      receive(event.data as readonly Call[]);
+      return;
+    }
+    try {
+      receive = startEngine(event.data as OpenRequest, (replies) => postMessage(replies));
+      postMessage([['done', OPEN_CALL]] satisfies Reply[]);
+    } catch (error) {
+      const { code, message } = toStoreError(error);
+      postMessage([['error', OPEN_CALL, code, message, null]] satisfies Reply[]);
+    }
+  };
+}
+
+takeMessages();

@@ -10,23 +10,27 @@ import type { Database } from 'bun:sqlite';
 import type { CollectionName } from '../collections.ts';
 import { StoreError } from '../store.ts';
 import { createDeletions, type Deletion } from './deletions.ts';
-import { isBusy, isInputOutputFault, isStorageFault, toStoreError } from './faults.ts';
-import type { ChangeCall, Reply, WriteCall } from './protocol.ts';
+import { isBusy, isStorageFault, toStoreError } from './faults.ts';
+import { type ChangeCall, countCharacters, type Reply } from './protocol.ts';
 import type { Records } from './records.ts';
+import { createWriteAheadLog } from './write-ahead-log.ts';
 import { applySteps, type Written } from './writes.ts';
 
 /** Bounds of one transaction, which is how long a reader of this process may have to wait. */
 const STEPS_PER_TRANSACTION_MAX = 1024;
 const CHARACTERS_PER_TRANSACTION_MAX = 8 * 1024 * 1024;
-/** While another process holds the lock: first and longest wait between two attempts. */
-const LOCK_RETRY_FIRST_MS = 1;
-const LOCK_RETRY_LAST_MS = 8;
+/** Between two attempts while another process holds the lock: short at first, longer once it is held for long. */
+const LOCK_RETRY_SHORT_MS = 1;
+const LOCK_RETRIES_SHORT = 50;
+const LOCK_RETRY_LONG_MS = 8;
 /**
- * A process that commits without a pause leaves the others no moment to get in, since nobody queues for
- * SQLite's lock. So one that has met another pauses after each commit for a while.
+ * Nobody queues for SQLite's lock: a process that commits without a pause leaves the others no moment to get
+ * in. So one that has met another within this time lets go for a moment after each turn of so many.
  */
 const CONTENTION_MEMORY_MS = 1000;
-const CONTENTION_PAUSE_MS = 1;
+const CONTENTION_TURN_MS = 5;
+/** Longer than the short wait between two attempts of another process, so that one of them falls into it. */
+const CONTENTION_PAUSE_MS = 2;
 
 export interface WriterOptions {
   readonly database: Database;
@@ -51,6 +55,8 @@ interface Waiting {
   readonly deletion: Deletion | null;
   /** When it began to wait. */
   readonly sinceMs: number;
+  /** Shares no transaction: it was in one that failed, and may have been the reason. */
+  readonly isAlone: boolean;
 }
 
 type Outcome = Written | Deletion | StoreError;
@@ -61,91 +67,85 @@ export function createWriter(options: WriterOptions): Writer {
   const commit = database.prepare('COMMIT');
   const rollback = database.prepare('ROLLBACK');
   const deletions = createDeletions(database, toRecords);
+  const log = createWriteAheadLog(database);
 
   let queue: Waiting[] = [];
   let isScheduled = false;
-  let attempts = 0;
+  let lockAttempts = 0;
   let contendedUntilMs = 0;
-  let isLogSuspect = false;
+  let turnEndMs = 0;
   let onIdle: (() => void) | null = null;
   const done = { transactions: 0, writes: 0, lockWaits: 0 };
 
-  /** Runs the next transaction after all messages that are there have been taken in. */
+  /** Runs the next transaction after all messages that are there have been taken in, or when the delay is over. */
   const schedule = (delayMs: number): void => {
-    if (isScheduled) return;
     isScheduled = true;
-    const run = (): void => {
-      isScheduled = false;
-      runNext();
-    };
-    if (delayMs === 0) setImmediate(run);
-    else setTimeout(run, delayMs);
+    if (delayMs === 0) setImmediate(runNext);
+    else setTimeout(runNext, delayMs);
   };
 
   const runNext = (): void => {
-    const nowMs = performance.now();
-    try {
-      if (queue.length > 0) {
-        takeLock();
-        attempts = 0;
-        runGroup(takeGroup());
-      }
-    } catch (error) {
-      if (isBusy(error)) {
-        waitForLock(nowMs);
-        return;
-      }
-      failAll(toStoreError(error));
-    }
+    isScheduled = false;
+    const delayMs = queue.length > 0 ? commitNext() : 0;
     flush();
-    if (queue.length > 0) schedule(nowMs < contendedUntilMs ? CONTENTION_PAUSE_MS : 0);
+    // A pause is kept also where nothing waits yet: what comes meanwhile gathers.
+    if (queue.length > 0 || delayMs > 0) schedule(delayMs);
     else onIdle?.();
   };
 
-  const takeLock = (): void => {
-    if (isLogSuspect) renewLog();
-    begin.run();
-  };
-
-  /**
-   * After a failed sync nothing tells which pages of the log are on the disk, and a later sync may succeed
-   * without them. What is in the log is therefore copied into the database, and the log begun anew.
-   */
-  const renewLog = (): void => {
-    const row = database.query<{ busy: number }, []>('PRAGMA wal_checkpoint(TRUNCATE)').get();
-    if (row === null || row.busy !== 0) {
-      throw new StoreError('unavailable', 'The write-ahead log cannot be renewed after a failed write.');
+  /** Answers how long to pause afterwards. */
+  const commitNext = (): number => {
+    try {
+      log.prepare();
+      begin.run();
+    } catch (error) {
+      if (isBusy(error)) return waitForLock();
+      refuse(() => true, toStoreError(error));
+      return 0;
     }
-    isLogSuspect = false;
+    lockAttempts = 0;
+    runGroup(takeGroup());
+    log.keepBounded();
+    return toPause(performance.now());
   };
 
-  const waitForLock = (nowMs: number): void => {
+  const toPause = (nowMs: number): number => {
+    if (nowMs >= contendedUntilMs || nowMs < turnEndMs) return 0;
+    turnEndMs = nowMs + CONTENTION_PAUSE_MS + CONTENTION_TURN_MS;
+    return CONTENTION_PAUSE_MS;
+  };
+
+  /** Answers how long to wait for the next attempt. */
+  const waitForLock = (): number => {
+    const nowMs = performance.now();
     done.lockWaits += 1;
     contendedUntilMs = nowMs + CONTENTION_MEMORY_MS;
-    const isOverdue = (waiting: Waiting): boolean => nowMs - waiting.sinceMs >= options.lockWaitMs;
-    const overdue = queue.filter(isOverdue);
-    if (overdue.length > 0) {
-      queue = queue.filter((waiting) => !isOverdue(waiting));
-      const error = new StoreError('unavailable', 'Another process holds the database for too long.');
-      for (const waiting of overdue) answer(waiting, error);
-      flush();
-    }
-    attempts += 1;
-    if (queue.length > 0) {
-      schedule(Math.min(LOCK_RETRY_FIRST_MS * attempts, LOCK_RETRY_LAST_MS) * (0.5 + Math.random()));
-    } else onIdle?.();
+    turnEndMs = nowMs + CONTENTION_TURN_MS;
+    refuse(
+      (waiting) => nowMs - waiting.sinceMs >= options.lockWaitMs,
+      new StoreError('unavailable', 'Another process has held the database for too long.'),
+    );
+    lockAttempts += 1;
+    return lockAttempts <= LOCK_RETRIES_SHORT ? LOCK_RETRY_SHORT_MS : LOCK_RETRY_LONG_MS;
+  };
+
+  const refuse = (isRefused: (waiting: Waiting) => boolean, error: StoreError): void => {
+    const refused = queue.filter(isRefused);
+    queue = queue.filter((waiting) => !isRefused(waiting));
+    for (const waiting of refused) answer(waiting, error);
   };
 
   const takeGroup = (): Waiting[] => {
     let count = 0;
     let steps = 0;
     let characters = 0;
-    for (const { call } of queue) {
-      if (count > 0 && (steps >= STEPS_PER_TRANSACTION_MAX || characters >= CHARACTERS_PER_TRANSACTION_MAX))
-        break;
+    for (const { call, isAlone } of queue) {
+      const isFull = steps >= STEPS_PER_TRANSACTION_MAX || characters >= CHARACTERS_PER_TRANSACTION_MAX;
+      if (count > 0 && (isFull || isAlone)) break;
       count += 1;
       steps += call[0] === 'write' ? call[2].length : deletions.pieceMax;
-      characters += call[0] === 'write' ? countCharacters(call) : 0;
+      characters += call[0] === 'write' ? countCharacters(call[2]) : 0;
+      if (isAlone) break;
     }
     const group = queue.slice(0, count);
     queue = queue.slice(count);
@@ -158,21 +158,18 @@ export function createWriter(options: WriterOptions): Writer {
     try {
       outcomes = group.map(apply);
       commit.run();
-      done.transactions += 1;
     } catch (error) {
       if (database.inTransaction) rollback.run();
-      if (isInputOutputFault(error)) isLogSuspect = true;
+      log.recordFault(error);
       if (group.length === 1 || isStorageFault(error)) {
         for (const waiting of group) answer(waiting, toStoreError(error));
-        return;
-      }
-      // Something is wrong with one of them: alone, each shows whether it was that one.
-      for (const waiting of group) {
-        begin.run();
-        runGroup([waiting]);
+      } else {
+        // Something is wrong with one of them: alone, each shows whether it was that one.
+        queue = [...group.map((waiting) => ({ ...waiting, isAlone: true })), ...queue];
       }
       return;
     }
+    done.transactions += 1;
     group.forEach((waiting, index) => {
       const outcome = outcomes[index];
       if (outcome !== undefined) answer(waiting, outcome);
@@ -185,6 +182,7 @@ export function createWriter(options: WriterOptions): Writer {
     try {
       return applySteps(toRecords, call[2]);
     } catch (error) {
+      // A refusal, found before anything was changed; anything else ends the transaction.
       if (error instanceof StoreError) return error;
       throw error;
     }
@@ -198,27 +196,21 @@ export function createWriter(options: WriterOptions): Writer {
     }
     if ('removed' in outcome) {
       if (outcome.isComplete) reply(['count', call[1], outcome.removed]);
-      else queue.push({ call, deletion: outcome, sinceMs: performance.now() });
+      else queue.push({ call, deletion: outcome, sinceMs: performance.now(), isAlone: false });
       return;
     }
     done.writes += outcome.versions.length;
     reply(toWriteReply(call, outcome));
   };
 
-  const failAll = (error: StoreError): void => {
-    const failed = queue;
-    queue = [];
-    for (const waiting of failed) answer(waiting, error);
-  };
-
   return {
     enqueue(call) {
-      queue.push({ call, deletion: null, sinceMs: performance.now() });
-      schedule(0);
+      queue.push({ call, deletion: null, sinceMs: performance.now(), isAlone: false });
+      if (!isScheduled) schedule(0);
     },
     whenIdle(callback) {
       onIdle = callback;
-      if (queue.length === 0 && !isScheduled) callback();
+      if (!isScheduled) callback();
     },
   };
 }
@@ -228,13 +220,4 @@ function toWriteReply(call: ChangeCall, { versions, document }: Written): Reply 
   if (answer === 'record') return ['record', call[1], document, versions[0] ?? 0];
   if (answer === 'version') return ['count', call[1], versions[0] ?? 0];
   return ['versions', call[1], versions];
-}
-
-function countCharacters(call: WriteCall): number {
-  let characters = 0;
-  for (const step of call[2]) {
-    if (step[0] === 'insert') characters += step[4].length;
-    else if (step[0] === 'update') characters += step[2].length;
-  }
-  return characters;
 }

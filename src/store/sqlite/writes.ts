@@ -26,8 +26,6 @@ export interface Written {
   readonly versions: readonly number[];
   /** What the last `update` made. */
   readonly document: string | null;
-  /** Whether the database has changed. */
-  readonly isChanged: boolean;
 }
 
 /** What the steps of a call have found and will leave behind. */
@@ -44,7 +42,7 @@ export function applySteps(toRecords: ToRecords, steps: readonly Step[]): Writte
   const plan: Plan = { toRecords, touched: steps.length > 1 ? new Map() : null, changes: [], document: null };
   const versions = steps.map((step, index) => planStep(plan, step, index));
   for (const change of plan.changes) change();
-  return { versions, document: plan.document, isChanged: plan.changes.length > 0 };
+  return { versions, document: plan.document };
 }
 
 /** Answers the step's version. */

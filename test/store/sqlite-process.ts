@@ -1,0 +1,54 @@
+/** Children of the tests, which never outlive them. */
+
+import { join } from 'node:path';
+
+export interface Child {
+  /** Lines of stdout, as they come. */
+  readonly lines: AsyncIterableIterator<string>;
+  /** The next line. Errors: the child has ended. */
+  readLine(): Promise<string>;
+  endInput(): void;
+  kill(): void;
+  /** Resolves with the exit code and what stderr held; rejects when it takes too long. */
+  wait(): Promise<{ exitCode: number | null; errors: string }>;
+}
+
+const CHILD_LIFE_MAX_MS = 60_000;
+
+/** Starts a task of `sqlite-child.ts`. `prefix` is a shell command line to set limits with. */
+export function startChild(task: readonly string[], prefix = ''): Child {
+  const script = join(import.meta.dir, 'sqlite-child.ts');
+  const child = Bun.spawn(['/bin/sh', '-c', `${prefix} exec "$@"`, 'sh', process.execPath, script, ...task], {
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    timeout: CHILD_LIFE_MAX_MS,
+    killSignal: 'SIGKILL',
+  });
+  const errors = new Response(child.stderr).text();
+  const lines = readLines(child.stdout);
+  return {
+    lines,
+    async readLine() {
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error(`The child has ended: ${await errors}`);
+      return value;
+    },
+    endInput: () => void child.stdin.end(),
+    kill: () => child.kill('SIGKILL'),
+    async wait() {
+      await child.exited;
+      return { exitCode: child.exitCode, errors: await errors };
+    },
+  };
+}
+
+async function* readLines(stream: ReadableStream<Uint8Array>): AsyncIterableIterator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of stream) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = parts.pop() ?? '';
+    yield* parts;
+  }
+}
