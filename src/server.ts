@@ -7,7 +7,7 @@ import { toLogFields } from './log.ts';
 import { registerAssistants } from './routes/assistants.ts';
 import { registerDocs } from './routes/docs.ts';
 import { registerHealth } from './routes/health.ts';
-import { checkBeta, type HostCheck, toPath } from './routes/manners.ts';
+import { checkBeta, checkPath, findMethods, type HostCheck, toPath } from './routes/manners.ts';
 import { registerMessages } from './routes/messages.ts';
 import { registerModelEndpoints } from './routes/model-endpoints.ts';
 import { REQUEST_ID_HEADER, type ResponseSettings } from './routes/request.ts';
@@ -15,6 +15,7 @@ import type { RouteDeps } from './routes/route-deps.ts';
 import { registerRuns } from './routes/runs.ts';
 import { registerSteps } from './routes/steps.ts';
 import { registerThreads } from './routes/threads.ts';
+import { StoreError } from './store/store.ts';
 
 /** The version of the REST API, as OpenAI's servers say it in every answer. */
 const OPENAI_VERSION = '2020-10-01';
@@ -45,12 +46,13 @@ export function createServer(deps: ServerDeps): HttpHandler {
       set.headers['openai-version'] = OPENAI_VERSION;
       set.headers['x-understudy-version'] = deps.version;
       deps.checkHost(request);
+      checkPath(request);
       checkBeta(request);
     })
     .onAfterHandle(({ request, set }) => setHeaders(request, set))
     .onError(({ request, set, error, code }) => {
       setHeaders(request, set);
-      const shown = code === 'NOT_FOUND' ? toUnknownUrl(app, request) : error;
+      const shown = code === 'NOT_FOUND' ? toUnknownUrl(app, request, set) : toShown(error);
       logFailure(deps, request, set, shown);
       set.status = shown instanceof ApiError ? shown.status : 500;
       if (shown instanceof ApiError && shown.retryAfterMs !== undefined) {
@@ -82,16 +84,25 @@ function toOrigins(origins: readonly string[]): true | string[] {
   return origins.includes('*') ? true : [...origins];
 }
 
-const METHODS = Object.freeze(['GET', 'POST', 'DELETE']);
+/** A store that cannot be reached now is no fault of the program's: the client may try again. */
+function toShown(error: unknown): unknown {
+  if (!(error instanceof StoreError) || error.code !== 'unavailable') return error;
+  return new ApiError('service_unavailable', 'The store does not answer now. Try again later.', {
+    cause: error,
+    retryAfterMs: RETRY_AFTER_MS,
+  });
+}
 
-/** 405 where the path is known with another method, else 404, in OpenAI's words. */
-function toUnknownUrl(app: Elysia, request: Request): ApiError {
+const RETRY_AFTER_MS = 1_000;
+
+/** 405 where the path is known with other methods, which `allow` then lists; else 404, in OpenAI's words. */
+function toUnknownUrl(app: Elysia, request: Request, set: ResponseSettings): ApiError {
   const path = toPath(request);
   const { method } = request;
-  if (METHODS.some((other) => other !== method && app.router.http.find(other, path) !== null)) {
-    return new ApiError('method_not_supported', `Not allowed to ${method} on ${path}.`);
-  }
-  return new ApiError('unknown_url', `Invalid URL (${method} ${path})`);
+  const allowed = findMethods(app.routes, path);
+  if (allowed.length === 0) return new ApiError('unknown_url', `Invalid URL (${method} ${path})`);
+  set.headers.allow = allowed.join(', ');
+  return new ApiError('method_not_supported', `Not allowed to ${method} on ${path}.`);
 }
 
 /** What a client did wrong is its own affair; what went wrong here is the operator's. */

@@ -14,6 +14,7 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export function become(program, args, env = process.env) {
   const child = spawn(program, args, { stdio: 'inherit', env });
   for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
+  onRunnerGone(() => child.kill('SIGTERM'));
   child.on('error', (error) => {
     console.error(`understudy: ${program} cannot be started: ${error.message}`);
     process.exit(1);
@@ -24,6 +25,24 @@ export function become(program, args, env = process.env) {
     // Whoever waits for this process sees the same signal.
     process.kill(process.pid, signal);
   });
+}
+
+const PARENT_POLL_MS = 250;
+
+/**
+ * npm that is told to stop ends the shell between itself and this process, and does not pass the signal on: the program
+ * would go on without anybody, on a port that the next start wants.
+ * @param {() => void} stop
+ */
+function onRunnerGone(stop) {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    stop();
+  }, PARENT_POLL_MS);
+  timer.unref();
 }
 
 /**

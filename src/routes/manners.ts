@@ -27,6 +27,47 @@ export function toPath(request: Request): string {
   return end === -1 ? url.slice(start) : url.slice(start, end);
 }
 
+/** Parameters of a path are decoded: escapes that stand for no text cannot be. Errors: 400. */
+export function checkPath(request: Request): void {
+  const path = toPath(request);
+  if (!path.includes('%')) return;
+  try {
+    decodeURIComponent(path);
+  } catch (cause) {
+    throw new ApiError(
+      'invalid_request',
+      `Invalid URL (${request.method} ${path}): it is not well encoded.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** The methods, of those that routes are registered for, with which a path is served. Runs for unknown URLs only. */
+export function findMethods(
+  routes: readonly { readonly method: string; readonly path: string }[],
+  path: string,
+): string[] {
+  const given = path.replace(/\/$/, '').split('/');
+  // The answers to preflights are registered for every path there could be.
+  const found = routes.filter((route) => route.method !== 'OPTIONS' && matches(route.path.split('/'), given));
+  return [...new Set(found.map((route) => route.method))].sort();
+}
+
+/** Patterns as the router has them: `:name` is any one part, a last `*` all that follow. */
+function matches(pattern: readonly string[], given: readonly string[]): boolean {
+  if (pattern.at(-1) === '*') {
+    return (
+      given.length >= pattern.length && matches(pattern.slice(0, -1), given.slice(0, pattern.length - 1))
+    );
+  }
+  return (
+    pattern.length === given.length &&
+    pattern.every((part, index) => (part.startsWith(':') ? given[index] !== '' : part === given[index]))
+  );
+}
+
 /**
  * Without authentication a web page could reach the server through a name of its own that points to this
  * machine. Addresses cannot be forged that way; names must be known.

@@ -3,6 +3,7 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 import { ApiError } from '../errors.ts';
 import type { RequestHeaders } from '../providers/provider.ts';
+import { METADATA_PAIRS_MAX } from '../services/metadata.ts';
 import type { Caller } from '../services/run-creation.ts';
 import type { Scope } from '../store/store.ts';
 import type { Validator } from './validation.ts';
@@ -57,15 +58,36 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
       `Unsupported content type: '${type.slice(0, 100)}'. This API takes 'application/json'.`,
     );
   }
+  const value = parseJson(text);
+  if (isDeeperThan(value, JSON_DEPTH_MAX)) {
+    throw ApiError.invalidRequest(`The JSON body is nested too deeply: at most ${JSON_DEPTH_MAX} levels.`);
+  }
+  return value;
+}
+
+/** Parsing survives any depth; checking, storing and sending on recurse. */
+const JSON_DEPTH_MAX = 256;
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some((item) => isDeeperThan(item, levels - 1));
+}
+
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new ApiError(
-      'invalid_request',
-      'We could not parse the JSON body of your request. (HINT: This likely means you aren’t using your HTTP library correctly. The API expects a JSON payload, but what was sent was not valid JSON.)',
-      { cause },
-    );
+    throw toNotJson(cause);
   }
+}
+
+function toNotJson(cause: unknown): ApiError {
+  return new ApiError(
+    'invalid_request',
+    'We could not parse the JSON body of your request. (HINT: This likely means you aren’t using your HTTP library correctly. The API expects a JSON payload, but what was sent was not valid JSON.)',
+    { cause },
+  );
 }
 
 async function readText(request: Request, bytesMax: number): Promise<string> {
@@ -95,14 +117,21 @@ export function readQuery(request: Request): URLSearchParams {
   return new URLSearchParams(start === -1 ? '' : request.url.slice(start + 1));
 }
 
-/** `metadata[key]=value` pairs of a query. */
+/** `metadata[key]=value` pairs of a query. Errors: 400 for more pairs than an object can have. */
 export function readMetadataFilter(query: URLSearchParams): Record<string, string> {
-  const filter: Record<string, string> = {};
+  const pairs = new Map<string, string>();
   for (const [name, value] of query) {
-    const key = /^metadata\[(.+)\]$/.exec(name)?.[1];
-    if (key !== undefined) filter[key] = value;
+    // Keys may hold anything, line breaks too.
+    const key = /^metadata\[(.*)\]$/s.exec(name)?.[1];
+    if (key !== undefined) pairs.set(key, value);
   }
-  return filter;
+  if (pairs.size > METADATA_PAIRS_MAX) {
+    throw ApiError.invalidValue(
+      'metadata',
+      `Invalid 'metadata': an object has at most ${METADATA_PAIRS_MAX} pairs, but ${pairs.size} were asked for.`,
+    );
+  }
+  return Object.fromEntries(pairs);
 }
 
 /** The body of a streamed reply. */

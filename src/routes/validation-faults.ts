@@ -112,7 +112,9 @@ function findObjectFault(node: SchemaNode, value: Record<string, unknown>, place
     }
   }
   for (const [name, item] of Object.entries(value)) {
-    const child = node.properties?.[name] ?? toOpenSchema(node);
+    // A client may name its keys `constructor` or `__proto__`, which every object has without having it.
+    const own = Object.hasOwn(node.properties ?? {}, name) ? node.properties?.[name] : undefined;
+    const child = own ?? toOpenSchema(node);
     const fault = child === undefined ? null : findFault(child, item, into(place, name));
     if (fault !== null) return fault;
   }
