@@ -23,7 +23,7 @@ export function toChatRequest(parts: PromptParts): ChatRequest {
   const effort = run.internal.reasoning_effort ?? undefined;
   return {
     model: parts.model,
-    messages: [...toInstructions(run), ...parts.messages.map(toChatMessage), ...toTurnMessages(parts.turns)],
+    messages: toMessages(parts),
     ...(run.temperature === null || run.temperature === undefined ? {} : { temperature: run.temperature }),
     ...(run.top_p === null || run.top_p === undefined ? {} : { top_p: run.top_p }),
     ...(completionTokensLeft === null ? {} : { max_completion_tokens: completionTokensLeft }),
@@ -31,6 +31,14 @@ export function toChatRequest(parts: PromptParts): ChatRequest {
     ...toResponseFormat(run),
     ...(tools.length === 0 ? {} : { tools, ...toToolControls(run, parts.turns.length > 0) }),
   };
+}
+
+/** A run on an empty thread without instructions still asks something: models refuse to hear nothing at all. */
+const NOTHING_SAID: ChatMessage = Object.freeze({ role: 'system', content: 'You are a helpful assistant.' });
+
+function toMessages({ run, messages, turns }: PromptParts): ChatMessage[] {
+  const said = [...toInstructions(run), ...messages.map(toChatMessage), ...toTurnMessages(turns)];
+  return said.length === 0 ? [NOTHING_SAID] : said;
 }
 
 /** Tokens that the run may still make; null where it has no bound. */

@@ -215,6 +215,14 @@ describe('the request to the model', () => {
     expect(run).toMatchObject({ temperature: 1, top_p: 1, tool_choice: 'auto', parallel_tool_calls: true });
   });
 
+  test('a run on an empty thread without instructions asks the model something', async () => {
+    const model = upstream.script('empty', [steps.say('ok')]);
+    const assistant = await createAssistant(model);
+    const run = await client.beta.threads.createAndRunPoll({ assistant_id: assistant.id });
+    expect(run.status).toBe('completed');
+    expect(upstream.requestsFor(model)[0]?.body).toMatchObject({ messages: [{ role: 'system' }] });
+  });
+
   test('last_messages shows the model the newest messages only', async () => {
     const model = upstream.script('last', [steps.say('ok')]);
     const assistant = await createAssistant(model);
