@@ -169,7 +169,8 @@ export async function startApp(
     port: settings.port,
     reusePort: settings.isPortShared,
     idleTimeout: IDLE_SECONDS,
-    maxRequestBodySize: settings.bodyBytesMax + 1,
+    // Bodies are bounded where they are read, which answers in the envelope.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     fetch(request, server) {
       if (SLOW_PATHS.test(toPath(request))) server.timeout(request, 0);
       return app.handle(request);

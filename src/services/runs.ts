@@ -126,7 +126,8 @@ export async function submitToolOutputs(
   const outputs = toOutputs(record, body);
   const { resolve, isFromRequest } = resolveModel(deps, caller, record.model);
   const open = (await readSteps(deps, tenant, id)).find((step) => step.status === 'in_progress');
-  if (open === undefined) throw new Error(`run ${id} waits, but has no open step`);
+  // The step and the run change in one write: whoever ended the step has moved the run since it was read.
+  if (open === undefined) throw toMovedError(id);
   const step = toAnsweredStep(open, outputs, toSeconds(nowMs));
   const change = {
     status: 'queued' as const,
@@ -223,6 +224,10 @@ function rethrowMoved(id: string): (error: unknown) => never {
     if (!(error instanceof StoreError)) throw error;
     if (error.code === 'not_found') throw ApiError.notFound('run', id);
     if (error.code !== 'conflict') throw error;
-    throw ApiError.invalidRequest(`Run ${id} does not wait for tool outputs any more.`);
+    throw toMovedError(id);
   };
+}
+
+function toMovedError(id: string): ApiError {
+  return ApiError.invalidRequest(`Run ${id} does not wait for tool outputs any more.`);
 }
