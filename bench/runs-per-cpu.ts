@@ -1,0 +1,87 @@
+/**
+ * Stored runs a CPU second, of all processes of the server; tokens of streamed runs a CPU second; and requests handed
+ * through, beside a plain Bun server that hands through. `bun bench/runs-per-cpu.ts`
+ */
+
+import {
+  CHAT_TOKEN,
+  createAssistant,
+  isQuick,
+  RUN_TOKEN,
+  readStream,
+  repeat,
+  report,
+  startRun,
+  startServer,
+  startUpstream,
+} from './harness.ts';
+
+const RUNS = isQuick ? 1000 : 6000;
+const CONCURRENCY = 64;
+const RUNS_AIM = 1000;
+const TOKENS_AIM = 12_000;
+
+const upstream = await startUpstream();
+const server = await startServer({ upstreamUrl: upstream.url });
+const short = await createAssistant(server, 'paced:5@0');
+const long = await createAssistant(server, 'paced:500@0');
+
+/** What the server spends on `work`, once everything of it has ended. */
+async function measure(
+  count: number,
+  work: () => Promise<unknown>,
+): Promise<{ cpu: number; seconds: number }> {
+  const cpu = await server.readCpu();
+  const begin = performance.now();
+  await repeat(count, CONCURRENCY, work);
+  const seconds = (performance.now() - begin) / 1000;
+  await untilIdle();
+  return { cpu: (await server.readCpu()) - cpu, seconds };
+}
+
+/** Runs that are not streamed end after their reply: CPU that stands still tells that they have. */
+async function untilIdle(): Promise<void> {
+  for (let before = -1, now = 0; before !== now; ) {
+    before = await server.readCpu();
+    await Bun.sleep(200);
+    now = await server.readCpu();
+  }
+}
+
+const runStreamed = async () => (await startRun(server, short, true)).text();
+const runPlain = async () => (await startRun(server, short, false)).text();
+await measure(1000, runStreamed);
+for (const [name, work] of [
+  ['streamed', runStreamed],
+  ['plain', runPlain],
+] as const) {
+  const { cpu, seconds } = await measure(RUNS, work);
+  const rate = RUNS / cpu;
+  console.log(
+    `${name}: ${(RUNS / seconds).toFixed(0)} runs a second, ${((cpu / RUNS) * 1e6).toFixed(0)} µs CPU a run`,
+  );
+  report(`stored runs a CPU second, ${name}`, rate.toFixed(0), `≥ ${RUNS_AIM}`, rate >= RUNS_AIM);
+}
+
+let tokens = 0;
+const { cpu } = await measure(RUNS / 40, async () => {
+  tokens += (await readStream(() => startRun(server, long, true), RUN_TOKEN)).tokens;
+});
+report(
+  'streamed run tokens a CPU second',
+  (tokens / cpu).toFixed(0),
+  `≥ ${TOKENS_AIM}`,
+  tokens / cpu >= TOKENS_AIM,
+);
+
+const chat = { model: 'paced:5@0', messages: [{ role: 'user', content: 'Hello' }] };
+const handed = await measure(RUNS, async () => (await server.post('/v1/chat/completions', chat)).text());
+console.log(`handed through: ${(RUNS / handed.cpu).toFixed(0)} requests a CPU second`);
+let chatTokens = 0;
+const relayed = await measure(RUNS / 40, async () => {
+  const body = { ...chat, model: 'paced:500@0', stream: true };
+  chatTokens += (await readStream(() => server.post('/v1/chat/completions', body), CHAT_TOKEN)).tokens;
+});
+console.log(`handed through: ${(chatTokens / relayed.cpu).toFixed(0)} tokens a CPU second`);
+await server.stop();
+await upstream.stop();
