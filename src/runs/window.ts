@@ -28,9 +28,9 @@ export interface Window {
 
 /** Most threads fit into the first page; the next ones are larger, because then the thread is long. */
 const FIRST_PAGE = 48;
-const NEXT_PAGE = 200;
-/** Messages that one run reads at most, however short they are. */
-export const WINDOW_MESSAGES_MAX = 512;
+const NEXT_PAGE = 208;
+/** Messages that one run shows at most, however short they are: reading more would slow every start on a long thread. */
+export const WINDOW_MESSAGES_MAX = 256;
 /** What a message costs besides its text: role and separators. */
 const TOKENS_PER_MESSAGE = 4;
 const IMAGE_TOKENS = 800;
