@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { BINARY, build } from './build.mjs';
 import { runToEnd } from './setup/child.mjs';
 import { prepare, ROOT, say } from './setup/install.mjs';
-import { addResults, readJunit, toClosingLine, toResults } from './setup/results.mjs';
+import { addResults, judgeRun, toClosingLine, toResults } from './setup/results.mjs';
 
 /** The slow suites have their own script. */
 const FAULTS = 'test/faults';
@@ -22,23 +22,20 @@ const TEST_TIMEOUT_MS = 60_000;
 /** Everything ends here, whatever hangs. */
 const ALL_TIMEOUT_MS = 14 * 60_000;
 
+const OWN_OPTIONS = ['--binary', '--only-faults'];
+
 async function main() {
-  const args = process.argv.slice(2);
-  const options = args.filter((arg) => arg.startsWith('-'));
-  const isAgainstBinary = options.includes('--binary');
-  const paths = args.filter((arg) => !arg.startsWith('-'));
+  const given = process.argv.slice(2);
+  const isAgainstBinary = given.includes('--binary');
+  const args = given.filter((arg) => !OWN_OPTIONS.includes(arg));
+  const deadline = Date.now() + ALL_TIMEOUT_MS;
   const bun = await prepare();
-  const isEverything = paths.length === 0 && !isAgainstBinary && !options.includes('--only-faults');
   let results = toResults(0, 0, 0);
-  if (isEverything) {
-    results = addResults(
-      results,
-      await check(bun, 'type check', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', '.']),
-    );
-    results = addResults(
-      results,
-      await check(bun, 'lint', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']),
-    );
+  if (given.length === 0) {
+    const typeCheck = ['node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'];
+    results = addResults(results, await check(bun, 'type check', typeCheck, deadline));
+    const lint = ['node_modules/@biomejs/biome/bin/biome', 'check', '.'];
+    results = addResults(results, await check(bun, 'lint', lint, deadline));
   }
   /** @type {Record<string, string>} */
   const env = {};
@@ -46,11 +43,20 @@ async function main() {
     await buildIfStale(bun);
     env.UNDERSTUDY_TEST_BINARY = BINARY;
   }
-  const chosen = paths.length > 0 ? paths : toFolders(options);
-  const passedOn = options.filter((option) => option !== '--binary' && option !== '--only-faults');
-  results = addResults(results, await runTests(bun, [...chosen, ...passedOn], env));
+  const folders = namesTests(args) ? [] : toFolders(given);
+  const tests = await runTests(bun, [...folders, ...args], env, deadline);
+  results = addResults(results, tests);
   console.log(toClosingLine(results));
-  return results.failed === 0 && results.passed > 0 ? 0 : 1;
+  return results.failed === 0 ? 0 : 1;
+}
+
+/**
+ * Whether the arguments say which tests to run, beside options such as `-t NAME`.
+ * @param {readonly string[]} args
+ */
+function namesTests(args) {
+  const [first] = args;
+  return (first !== undefined && !first.startsWith('-')) || args.some((arg) => existsSync(join(ROOT, arg)));
 }
 
 /** @param {readonly string[]} options */
@@ -67,9 +73,10 @@ function toFolders(options) {
  * @param {string} bun
  * @param {string} name
  * @param {string[]} args
+ * @param {number} deadline
  */
-async function check(bun, name, args) {
-  const code = await runToEnd(bun, args, { cwd: ROOT, timeoutMs: ALL_TIMEOUT_MS });
+async function check(bun, name, args, deadline) {
+  const code = await runToEnd(bun, args, { cwd: ROOT, timeoutMs: deadline - Date.now() });
   console.log(`${name}: ${code === 0 ? 'passed' : 'FAILED'}`);
   return code === 0 ? toResults(1, 0, 0) : toResults(0, 1, 0);
 }
@@ -78,20 +85,21 @@ async function check(bun, name, args) {
  * @param {string} bun
  * @param {string[]} args
  * @param {Record<string, string>} env
+ * @param {number} deadline
  */
-async function runTests(bun, args, env) {
+async function runTests(bun, args, env, deadline) {
   const folder = mkdtempSync(join(tmpdir(), 'understudy-results-'));
   const report = join(folder, 'junit.xml');
-  const flags = ['--timeout', String(TEST_TIMEOUT_MS), '--reporter=junit', `--reporter-outfile=${report}`];
+  // A developer's `.env` is for the server that he runs, not for the tests.
+  const flags = ['--no-env-file', '--timeout', String(TEST_TIMEOUT_MS)];
+  const reporter = ['--reporter=junit', `--reporter-outfile=${report}`];
   try {
-    const code = await runToEnd(bun, ['test', ...flags, ...args], {
+    const code = await runToEnd(bun, ['test', ...flags, ...reporter, ...args], {
       cwd: ROOT,
       env: { ...process.env, ...env },
-      timeoutMs: ALL_TIMEOUT_MS,
+      timeoutMs: deadline - Date.now(),
     });
-    const results = existsSync(report) ? readJunit(readFileSync(report, 'utf8')) : toResults(0, 0, 0);
-    // A file that cannot be loaded, or a run that crashed, is in no report.
-    return code !== 0 && results.failed === 0 ? addResults(results, toResults(0, 1, 0)) : results;
+    return judgeRun(code, existsSync(report) ? readFileSync(report, 'utf8') : null);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -100,16 +108,21 @@ async function runTests(bun, args, env) {
 /** @param {string} bun */
 async function buildIfStale(bun) {
   const path = join(ROOT, BINARY);
-  if (existsSync(path) && statSync(path).mtimeMs > newestOf(join(ROOT, 'src'))) return;
+  const sources = ['src', 'scripts', 'package.json', 'package-lock.json'].map((name) =>
+    newestOf(join(ROOT, name)),
+  );
+  if (existsSync(path) && statSync(path).mtimeMs > Math.max(...sources)) return;
   say('Building the executable.');
   const code = await build(bun, []);
   if (code !== 0) throw new Error('The executable could not be built.');
 }
 
-/** @param {string} folder */
-function newestOf(folder) {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  return Math.max(...names.map((name) => statSync(join(folder, name)).mtimeMs));
+/** @param {string} path A file, or a folder with all that is in it. */
+function newestOf(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  const names = readdirSync(path, { recursive: true, encoding: 'utf8' });
+  return Math.max(...names.map((name) => statSync(join(path, name)).mtimeMs));
 }
 
 main().then(

@@ -98,6 +98,8 @@ function toCommand(
   if (values.has('version')) return 'version';
   const [word = 'serve', extra] = words;
   if (!isCommand(word)) {
+    // After an unknown flag, the word may well be its value.
+    if (problems.length > 0) return 'help';
     const closest = findClosest(word, Object.keys(COMMANDS));
     problems.push(
       `There is no command '${word}'. ${closest === null ? 'See --help.' : `Did you mean '${closest}'?`}`,

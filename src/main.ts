@@ -47,6 +47,7 @@ async function serveAsWorker(config: Config): Promise<number> {
     log,
     async start() {
       const { startApp } = await import('./app.ts');
+      const { toListenError } = await import('./cluster/port.ts');
       return await startApp(
         {
           version: VERSION,
@@ -63,7 +64,9 @@ async function serveAsWorker(config: Config): Promise<number> {
           hasProxy: config.hasProxy,
         },
         log,
-      );
+      ).catch((error: unknown) => {
+        throw toListenError(error, settings.host, settings.port);
+      });
     },
   });
 }

@@ -28,6 +28,8 @@ export function become(program, args, env = process.env) {
 }
 
 const PARENT_POLL_MS = 250;
+/** The exit code of a program that Ctrl-C ended. */
+const INTERRUPTED = 130;
 
 /**
  * npm that is told to stop ends the shell between itself and this process, and does not pass the signal on: the program
@@ -46,7 +48,8 @@ function onRunnerGone(stop) {
 }
 
 /**
- * Runs a program and waits for its end. Answers its exit code; 1 where a signal or the timeout ended it.
+ * Runs a program and waits for its end. Answers its exit code; 1 where a signal or the timeout ended it. Where this
+ * process is told to stop, it stops with the program and does not go on to the next one.
  * @param {string} program
  * @param {readonly string[]} args
  * @param {{ cwd: string, env?: NodeJS.ProcessEnv, timeoutMs: number }} options
@@ -56,13 +59,18 @@ export function runToEnd(program, args, { cwd, env = process.env, timeoutMs }) {
   return new Promise((done, fail) => {
     const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
     const timer = setTimeout(() => {
-      console.error(`understudy: ${args.join(' ')} did not end within ${timeoutMs / 1000} seconds.`);
+      console.error(`understudy: ${args.slice(0, 2).join(' ')} did not end within the time that there is.`);
       child.kill('SIGKILL');
     }, timeoutMs);
-    for (const signal of FORWARDED) process.once(signal, () => child.kill(signal));
+    const stop = () => {
+      child.kill('SIGTERM');
+      child.on('exit', () => process.exit(INTERRUPTED));
+    };
+    for (const signal of FORWARDED) process.on(signal, stop);
     child.on('error', fail);
     child.on('exit', (code) => {
       clearTimeout(timer);
+      for (const signal of FORWARDED) process.off(signal, stop);
       done(code ?? 1);
     });
   });

@@ -22,6 +22,19 @@ export function addResults(a, b) {
 }
 
 /**
+ * What a run of the tests came to. A file that cannot be loaded is in no report, and a run that crashed, was killed or
+ * found no test has none: each of them counts as a failure.
+ * @param {number} code Its exit code.
+ * @param {string | null} report
+ * @returns {Results}
+ */
+export function judgeRun(code, report) {
+  const counted = report === null ? toResults(0, 0, 0) : readJunit(report);
+  const isOdd = counted.failed === 0 && (code !== 0 || counted.passed === 0);
+  return isOdd ? addResults(counted, toResults(0, 1, 0)) : counted;
+}
+
+/**
  * The counts of a JUnit report. Throws where it is none.
  * @param {string} xml
  * @returns {Results}

@@ -50,7 +50,8 @@ export function announce(config: Config, version: string, ready: ReadyMessage, l
 
 /** Text for a person at a terminal, ended by a line end. */
 export function toBanner(started: Started): string {
-  const baseUrl = `${started.url.replace(/\/$/, '')}/v1`;
+  const origin = toReachable(started.url);
+  const baseUrl = `${origin}/v1`;
   const model = started.findings.localServer?.models[0] ?? REHEARSAL;
   const count = started.workers === 1 ? '' : `, ${started.workers} workers`;
   return [
@@ -58,7 +59,7 @@ export function toBanner(started: Started): string {
     `  understudy ${started.version}${count}`,
     '',
     `  API        ${baseUrl}`,
-    `  Reference  ${started.url.replace(/\/$/, '')}/docs/api`,
+    `  Reference  ${origin}/docs/api`,
     `  Store      ${started.store}, ${started.dataDirectory}`,
     `  Model      ${toModelText(started)}`,
     `             ${REHEARSAL} is always there: offline, scripted, no language model`,
@@ -68,6 +69,11 @@ export function toBanner(started: Started): string {
     '',
     '',
   ].join('\n');
+}
+
+/** All addresses of a machine are none that a client could call. */
+function toReachable(url: string): string {
+  return url.replace(/\/$/, '').replace(/\/\/(0\.0\.0\.0|\[::\])/, '//localhost');
 }
 
 /** Where the answers come from, or what to set. */

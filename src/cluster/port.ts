@@ -33,10 +33,30 @@ function findFreePort(host: string, wanted: number): number {
     listener.stop(true);
     return port;
   } catch (cause) {
-    throw new Error(toInUseText(host, wanted), { cause });
+    throw toListenError(cause, host, wanted);
   }
 }
 
-export function toInUseText(host: string, port: number): string {
-  return `Cannot listen on ${host}:${port}. Something else has the port, or the address is not of this machine. Choose another with --port.`;
+/** What listening failed with, in words that say what to do; any other error is left as it is. */
+export function toListenError(error: unknown, host: string, port: number): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  const at = `Cannot listen on ${host}:${port}`;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new Error(toInUseText(host, port), { cause: error });
+    case 'EADDRNOTAVAIL':
+      return new Error(`${at}: the address is not of this machine. Choose another with --host.`, {
+        cause: error,
+      });
+    case 'EACCES':
+      return new Error(`${at}: this user may not have that port. Choose another with --port.`, {
+        cause: error,
+      });
+    default:
+      return error;
+  }
+}
+
+function toInUseText(host: string, port: number): string {
+  return `Cannot listen on ${host}:${port}: another program has that port. Choose another with --port.`;
 }

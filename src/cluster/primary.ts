@@ -42,8 +42,11 @@ export async function runPrimary(options: PrimaryOptions): Promise<number> {
     const first = await fleet.start();
     if (first !== null) options.announce(first);
     await stop.requested;
-    return await fleet.drain(stop.urgent);
+    const code = await fleet.drain(stop.urgent);
+    log.info('stopped', { code });
+    return code;
   } catch (error) {
+    // The first start failed; other workers may be up already.
     stop.begin();
     await fleet.drain(stop.urgent);
     throw error;
@@ -167,7 +170,6 @@ function createFleet(options: PrimaryOptions, wantedPort: number, stopping: Abor
         await ended;
       }
       await Promise.all(keepers);
-      log.info('stopped', { code: reason === null ? 0 : 1 });
       return reason === null ? 0 : 1;
     },
   };

@@ -1,0 +1,98 @@
+/** Starts `cluster-program.ts`, and ends all of its processes with the test. */
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { waitUntil } from '../support/server.ts';
+import type { Behaviour } from './cluster-program.ts';
+
+const PROGRAM = join(import.meta.dir, 'cluster-program.ts');
+
+export interface Cluster extends AsyncDisposable {
+  readonly pid: number;
+  /** The exit code. */
+  readonly exited: Promise<number>;
+  /** Waits until every worker is ready. Answers the address, with a slash at its end. */
+  waitUntilUp(): Promise<string>;
+  /** What was logged, line by line. */
+  log(): readonly Readonly<Record<string, unknown>>[];
+  errors(): string;
+  /** The processes that started an app, in order. */
+  readStarts(): Promise<readonly number[]>;
+  signal(name: NodeJS.Signals): void;
+}
+
+export interface ClusterOptions {
+  readonly port?: number;
+  readonly workers?: number;
+  readonly behaviour?: Behaviour;
+}
+
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const { port = 0, workers = 1, behaviour = 'good' } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'understudy-cluster-'));
+  const command = [process.execPath, PROGRAM, String(port), String(workers), folder, behaviour];
+  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
+  let output = '';
+  let errors = '';
+  const reading = [
+    readText(child.stdout, (text) => {
+      output += text;
+    }),
+    readText(child.stderr, (text) => {
+      errors += text;
+    }),
+  ];
+  const log = () =>
+    output
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+  const readStarts = async (): Promise<number[]> => {
+    const text = await readFile(join(folder, 'starts'), 'utf8').catch(() => '');
+    return text.split('\n').filter(Boolean).map(Number);
+  };
+  return {
+    pid: child.pid,
+    exited: child.exited.then(async (code) => {
+      // A worker that outlives a killed primary holds the pipes open.
+      if (child.signalCode === null) await Promise.all(reading);
+      return code;
+    }),
+    async waitUntilUp() {
+      await waitUntil(`the cluster is up: ${errors}`, () => log().some((line) => line.event === 'up'));
+      return String(log().find((line) => line.event === 'up')?.url);
+    },
+    log,
+    errors: () => errors,
+    readStarts,
+    signal: (name) => child.kill(name),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await child.exited;
+      for (const pid of await readStarts()) await endProcess(pid);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Whether the process runs. One that has ended and waits to be collected by its parent does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function endProcess(pid: number): Promise<void> {
+  if (!isRunning(pid)) return;
+  process.kill(pid, 'SIGKILL');
+  await waitUntil(`process ${pid} has ended`, () => !isRunning(pid));
+}
+
+async function readText(stream: ReadableStream<Uint8Array>, onText: (text: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) onText(decoder.decode(chunk, { stream: true }));
+}
