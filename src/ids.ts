@@ -37,6 +37,9 @@ const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const HEAD_LENGTH = 11;
 const COUNTER_MAX = (1 << 14) - 1;
 const HEAD_SHIFT = 1n << 17n;
+/** The head's last characters: with the counter added, they still fit a number without loss. */
+const HEAD_LOW_LENGTH = 6;
+const HEAD_LOW_COUNT = 62 ** HEAD_LOW_LENGTH;
 /** The tail is 13 random characters, 77 bits. */
 const TAIL_LENGTH = ID_BODY_LENGTH - HEAD_LENGTH;
 const RANDOM_BATCH_BYTES = 8192;
@@ -73,14 +76,24 @@ export function createIds(clock: Clock): Ids {
     }
   };
 
+  /** Milliseconds as the head's upper and lower characters: big integers are slow, and once a millisecond is enough. */
+  let splitMs = -1;
+  let headHigh = 0;
+  let headLow = 0;
+
   const encodeHead = (): string => {
-    let value = BigInt(lastMs) * HEAD_SHIFT + BigInt(counter * 8 + (nextByte() & 7));
-    let text = '';
-    for (let i = 0; i < HEAD_LENGTH; i += 1) {
-      text = BASE62.charAt(Number(value % 62n)) + text;
-      value /= 62n;
+    if (splitMs !== lastMs) {
+      const shifted = BigInt(lastMs) * HEAD_SHIFT;
+      headHigh = Number(shifted / BigInt(HEAD_LOW_COUNT));
+      headLow = Number(shifted % BigInt(HEAD_LOW_COUNT));
+      splitMs = lastMs;
     }
-    return text;
+    const low = headLow + counter * 8 + (nextByte() & 7);
+    const carry = low >= HEAD_LOW_COUNT ? 1 : 0;
+    return (
+      toBase62(headHigh + carry, HEAD_LENGTH - HEAD_LOW_LENGTH) +
+      toBase62(low - carry * HEAD_LOW_COUNT, HEAD_LOW_LENGTH)
+    );
   };
 
   const encodeTail = (): string => {
@@ -98,6 +111,16 @@ export function createIds(clock: Clock): Ids {
       return ID_PREFIXES[kind] + encodeHead() + encodeTail();
     },
   };
+}
+
+function toBase62(value: number, length: number): string {
+  let rest = value;
+  let text = '';
+  for (let i = 0; i < length; i += 1) {
+    text = BASE62.charAt(rest % 62) + text;
+    rest = Math.floor(rest / 62);
+  }
+  return text;
 }
 
 /**

@@ -74,9 +74,16 @@ function matches(pattern: readonly string[], given: readonly string[]): boolean 
  */
 export function createHostCheck(knownNames: readonly string[]): HostCheck {
   const known = new Set(['localhost', ...knownNames.map((name) => name.toLowerCase())]);
+  /** Nearly all requests come under the same name. */
+  let lastGood: string | null = null;
   return (request) => {
-    const name = toHostName(request.headers.get('host') ?? '');
-    if (known.has(name) || name.endsWith('.localhost') || isAddress(name)) return;
+    const host = request.headers.get('host') ?? '';
+    if (host === lastGood) return;
+    const name = toHostName(host);
+    if (known.has(name) || name.endsWith('.localhost') || isAddress(name)) {
+      lastGood = host;
+      return;
+    }
     throw new ApiError(
       'permission_denied',
       `This server does not answer under the name '${name.slice(0, 100)}'. Allow it with --allow-host.`,
