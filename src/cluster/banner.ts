@@ -64,7 +64,7 @@ export function toBanner(started: Started): string {
     `  Model      ${toModelText(started)}`,
     `             ${REHEARSAL} is always there: offline, scripted, no language model`,
     '',
-    `  In your program: new OpenAI({ baseURL: '${baseUrl}' }), or OPENAI_BASE_URL=${baseUrl}`,
+    `  In your program: new OpenAI({ baseURL: '${baseUrl}', apiKey: 'understudy' }), or OPENAI_BASE_URL=${baseUrl}`,
     `  From a shell:    curl ${baseUrl}/assistants -H 'content-type: application/json' -d '{"model":"${model}"}'`,
     '',
     '',

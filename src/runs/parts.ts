@@ -2,8 +2,7 @@
 
 import { toSeconds } from '../clock.ts';
 import type { Ports } from '../ports.ts';
-import type { MessageObject } from '../schemas/generated/messages.ts';
-import type { MessageRecord } from '../services/message-records.ts';
+import type { MessageObject, MessageObject as MessageRecord } from '../schemas/generated/messages.ts';
 import type { Write } from '../store/store.ts';
 import type { IncompleteReason, LastError, RunRecord, RunUsage, StepRecord } from './run-records.ts';
 import { NO_USAGE, toRunScope, toThreadScope } from './run-records.ts';

@@ -1,7 +1,7 @@
 /** The request that goes to the model: every field of the run, its thread's window, and the run's own turns. */
 
 import type { ChatMessage, ChatRequest, ChatTool } from '../providers/provider.ts';
-import type { MessageRecord } from '../services/message-records.ts';
+import type { MessageObject as MessageRecord } from '../schemas/generated/messages.ts';
 import type { RunRecord } from './run-records.ts';
 import { type ServerTool, toServerTools } from './tools/server-tool.ts';
 import { type Turn, toTurnMessages } from './turns.ts';

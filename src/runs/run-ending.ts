@@ -2,7 +2,7 @@
 
 import { toSeconds } from '../clock.ts';
 import type { Ports } from '../ports.ts';
-import type { MessageRecord } from '../services/message-records.ts';
+import type { MessageObject as MessageRecord } from '../schemas/generated/messages.ts';
 import type { Write } from '../store/store.ts';
 import type { MessageEventName, RunEvent, StepEventName } from './events.ts';
 import { toLeaseDelete } from './leases.ts';

@@ -3,7 +3,6 @@
 import type { CreateRunRequest, RunObject } from '../schemas/generated/runs.ts';
 import type { RunStepObject } from '../schemas/generated/steps.ts';
 import type { Scope, StoredRecord } from '../store/store.ts';
-import type { AnsweredCall } from './tools/server-tool.ts';
 
 /** Tokens in the API document's words. */
 export interface RunUsage {
@@ -38,6 +37,18 @@ export type RunRecord = Omit<RunObject, 'incomplete_details'> & {
 export type IncompleteReason = 'max_completion_tokens' | 'max_prompt_tokens' | 'content_filter';
 
 export type LastError = NonNullable<RunObject['last_error']>;
+
+/** A call as the model made it. `arguments` is JSON text and may be anything: models get it wrong. */
+export interface ModelCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+}
+
+/** A call with what came of it. */
+export interface AnsweredCall extends ModelCall {
+  readonly output: string;
+}
 
 /** What a step carries besides what the client sees. */
 export interface StepInternals {

@@ -6,7 +6,7 @@
 import { toSeconds } from '../clock.ts';
 import type { Ports } from '../ports.ts';
 import type { ChatEvent, FinishReason } from '../providers/provider.ts';
-import type { MessageRecord } from '../services/message-records.ts';
+import type { MessageObject as MessageRecord } from '../schemas/generated/messages.ts';
 import type { Write } from '../store/store.ts';
 import { toCallDelta, toMessageDelta } from './deltas.ts';
 import type { RunEvent } from './events.ts';
@@ -23,6 +23,7 @@ import {
   toStepUpdate,
 } from './parts.ts';
 import {
+  type ModelCall,
   NO_USAGE,
   type RunUsage,
   type StepRecord,
@@ -31,7 +32,7 @@ import {
   toThreadScope,
 } from './run-records.ts';
 import type { RunWriter } from './run-writer.ts';
-import type { ModelCall, ServerTool } from './tools/server-tool.ts';
+import type { ServerTool } from './tools/server-tool.ts';
 import type { Unfinished } from './turns.ts';
 
 export interface OpenMessage {

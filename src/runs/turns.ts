@@ -2,10 +2,16 @@
 
 import type { Ports } from '../ports.ts';
 import type { ChatMessage } from '../providers/provider.ts';
-import type { MessageRecord } from '../services/message-records.ts';
+import type { MessageObject as MessageRecord } from '../schemas/generated/messages.ts';
 import { PAGE_LIMIT_MAX } from '../store/store.ts';
-import { isFunctionCall, type RunRecord, type StepRecord, toRunScope, toThreadScope } from './run-records.ts';
-import type { AnsweredCall } from './tools/server-tool.ts';
+import {
+  type AnsweredCall,
+  isFunctionCall,
+  type RunRecord,
+  type StepRecord,
+  toRunScope,
+  toThreadScope,
+} from './run-records.ts';
 
 export interface Turn {
   readonly text: string;

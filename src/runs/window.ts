@@ -4,7 +4,7 @@
  */
 
 import type { Ports } from '../ports.ts';
-import type { MessageRecord } from '../services/message-records.ts';
+import type { MessageObject as MessageRecord } from '../schemas/generated/messages.ts';
 import { toThreadScope } from './run-records.ts';
 import { estimateTokens } from './token-estimate.ts';
 

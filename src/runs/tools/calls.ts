@@ -2,10 +2,15 @@
 
 import { toCallDelta } from '../deltas.ts';
 import type { RunEvent } from '../events.ts';
-import type { FunctionCallRecord, RunRecord, ToolCallRecord } from '../run-records.ts';
+import type {
+  AnsweredCall,
+  FunctionCallRecord,
+  ModelCall,
+  RunRecord,
+  ToolCallRecord,
+} from '../run-records.ts';
 import type { RunWriter } from '../run-writer.ts';
 import type { TurnRecorder } from '../turn-recorder.ts';
-import type { AnsweredCall, ModelCall } from './server-tool.ts';
 
 export interface SettledCalls {
   /** All calls in the model's order, as the step shows them. */

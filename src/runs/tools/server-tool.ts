@@ -1,23 +1,10 @@
 /** A tool that the server itself carries out (retrieval is one), as a port: the run loop knows no more of it. */
 
 import type { ChatTool } from '../../providers/provider.ts';
-import type { AssistantTool } from '../../services/tools.ts';
-import type { RunRecord, ToolCallRecord } from '../run-records.ts';
+import type { ModelCall, RunRecord, ToolCallRecord } from '../run-records.ts';
 
 /** The calls that steps can show besides functions and code. */
 export type ServerCallRecord = Extract<ToolCallRecord, { type: 'file_search' }>;
-
-/** A call as the model made it. `arguments` is JSON text and may be anything: models get it wrong. */
-export interface ModelCall {
-  readonly id: string;
-  readonly name: string;
-  readonly arguments: string;
-}
-
-/** A call with what came of it. */
-export interface AnsweredCall extends ModelCall {
-  readonly output: string;
-}
 
 export interface ServerToolResult {
   /** What the model reads. */
@@ -28,7 +15,7 @@ export interface ServerToolResult {
 
 export interface ServerTool {
   /** Offered where the run's `tools` hold this type. */
-  readonly type: AssistantTool['type'];
+  readonly type: RunRecord['tools'][number]['type'];
   /** How the model is told of it; the function's name is what calls are recognised by. */
   toChatTool(run: RunRecord): ChatTool;
   /** The call as it is announced before it was carried out. */
