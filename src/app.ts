@@ -33,6 +33,8 @@ export interface AppSettings {
   readonly openAiBaseUrl: string | null;
   /** Whether calls to the internet leave by a proxy. */
   readonly hasProxy: boolean;
+  /** Called where the store is lost for good in this process: only another one can serve. */
+  readonly onStoreLost: (reason: string) => void;
   /** Tells this server's own address: it must not ask itself. */
   readonly isSelf: (baseUrl: string) => boolean;
 }
@@ -55,7 +57,7 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   const ids = createIds(clock);
   const isConfigured = settings.openAiApiKey !== null || settings.openAiBaseUrl !== null;
   const [store, localServers] = await Promise.all([
-    createSqliteStore({ directory: settings.dataDirectory, clock }),
+    createSqliteStore({ directory: settings.dataDirectory, clock, onLost: settings.onStoreLost }),
     isConfigured ? [] : findLocalServers({ fetch }),
   ]);
   const localServer = localServers[0] ?? null;

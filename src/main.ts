@@ -62,6 +62,11 @@ async function serveAsWorker(config: Config): Promise<number> {
           openAiApiKey: config.openAiApiKey?.reveal() ?? null,
           openAiBaseUrl: config.openAiBaseUrl,
           hasProxy: config.hasProxy,
+          onStoreLost(reason) {
+            log.error('the store is lost', { reason });
+            // The primary starts another worker, which takes up the runs of this one.
+            process.exit(EXIT_FAILED);
+          },
         },
         log,
       ).catch((error: unknown) => {

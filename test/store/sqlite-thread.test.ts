@@ -51,6 +51,32 @@ describe("the database's thread", () => {
     expect((await again.get('messages', scope, 'before'))?.version).toBe(1);
   });
 
+  test('its death is told once, its proper end and a failed start are not', async () => {
+    const lost: string[] = [];
+    const onLost = (reason: string): void => {
+      lost.push(reason);
+    };
+    const closed = await directory.open({ onLost });
+    await closed.close();
+    const missing = () => new Worker(join(directory.path, 'missing.ts'));
+    expect(await directory.open({ onLost, startThread: missing }).then(() => 'opened', toCode)).toBe(
+      'unavailable',
+    );
+    expect(lost).toEqual([]);
+    let thread: Worker | undefined;
+    const store = await directory.open({
+      onLost,
+      startThread: () => {
+        thread = new Worker(join(SOURCE, 'store/sqlite/thread.ts'));
+        return thread;
+      },
+    });
+    thread?.terminate();
+    expect(await store.ping().then(() => 'answered', toCode)).toBe('unavailable');
+    await store.close();
+    expect(lost).toHaveLength(1);
+  });
+
   test('when it cannot start, opening fails', async () => {
     const opening = directory.open({ startThread: () => new Worker(join(directory.path, 'missing.ts')) });
     expect(await opening.then(() => 'opened', toCode)).toBe('unavailable');

@@ -41,10 +41,12 @@ interface Pending {
   reject(error: StoreError): void;
 }
 
-export function createCaller(thread: Worker): Caller {
+/** `onLost` is called once where the thread ends without having been closed. */
+export function createCaller(thread: Worker, onLost: (reason: string) => void = () => undefined): Caller {
   const pending = new Map<number, Pending>();
   let outbox: Call[] = [];
   let lastCall = OPEN_CALL;
+  let isOpen = false;
   let characters = 0;
   let closing: Promise<void> | null = null;
   let ended: StoreError | null = null;
@@ -52,11 +54,13 @@ export function createCaller(thread: Worker): Caller {
   const { promise: gone, resolve: setGone } = Promise.withResolvers<void>();
 
   const end = (reason: string): void => {
+    const isLost = isOpen && ended === null && closing === null;
     ended ??= new StoreError('unavailable', reason);
     const failed = [...pending.values()];
     pending.clear();
     for (const one of failed) one.reject(ended);
     setGone();
+    if (isLost) onLost(reason);
   };
 
   const take = (reply: Reply): void => {
@@ -124,6 +128,7 @@ export function createCaller(thread: Worker): Caller {
       thread.postMessage(request);
       try {
         await opened;
+        isOpen = true;
       } catch (error) {
         thread.terminate();
         throw error;

@@ -40,6 +40,8 @@ export interface SqliteStoreOptions {
   readonly directory: string;
   readonly clock?: Clock;
   readonly lockWaitMs?: number;
+  /** Called once where the database's thread ends by itself: nothing answers from then on. */
+  readonly onLost?: (reason: string) => void;
   /** Starts the database's thread; tests keep hold of it. */
   readonly startThread?: () => Worker;
 }
@@ -51,7 +53,7 @@ export interface SqliteStore extends Store {
 /** Opens the database. Errors: `unavailable`, saying what is wrong with the directory or the file. */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
   const clock = options.clock ?? systemClock;
-  const caller = createCaller((options.startThread ?? startThread)());
+  const caller = createCaller((options.startThread ?? startThread)(), options.onLost);
   await caller.open({
     directory: options.directory,
     file: join(options.directory, DATABASE_FILE),
