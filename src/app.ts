@@ -31,6 +31,8 @@ export interface AppSettings {
   readonly runExpiresMs: number;
   readonly openAiApiKey: string | null;
   readonly openAiBaseUrl: string | null;
+  /** Whether a request may send its run to another server on this machine: not where others than its users can ask. */
+  readonly allowLoopbackUpstreams: boolean;
   /** Whether calls to the internet leave by a proxy. */
   readonly hasProxy: boolean;
   /** Called where the store is lost for good in this process: only another one can serve. */
@@ -71,7 +73,11 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
     rehearsal: createRehearsalProvider({ clock, ids }),
     operator: { apiKey: settings.openAiApiKey, baseUrl: settings.openAiBaseUrl },
     localServer,
-    policy: { allowedHosts: [], allowLoopback: true, isSelf: settings.isSelf },
+    policy: {
+      allowedHosts: [],
+      allowLoopback: settings.allowLoopbackUpstreams,
+      isSelf: settings.isSelf,
+    },
   });
   const runs = createRunEngine(
     { store, clock, ids, log },

@@ -246,7 +246,8 @@ function checkTogether(settings: Settings, problems: string[]): void {
   }
 }
 
-function isLoopback(host: string): boolean {
+/** Whether only this machine can reach a server that listens there. */
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 

@@ -1,7 +1,14 @@
 /** The command line. Every part is loaded when it is needed: the primary never loads what its workers serve. */
 
 import { parseCommandLine, toHelp } from './command-line.ts';
-import { type Config, ConfigError, readConfig, readWorkerConfig, toWorkerEnvironment } from './config.ts';
+import {
+  type Config,
+  ConfigError,
+  isLoopback,
+  readConfig,
+  readWorkerConfig,
+  toWorkerEnvironment,
+} from './config.ts';
 import { createLog, type Log } from './log.ts';
 import { VERSION } from './version.ts';
 
@@ -61,6 +68,7 @@ async function serveAsWorker(config: Config): Promise<number> {
           runExpiresMs: settings.runExpiresSeconds * 1000,
           openAiApiKey: config.openAiApiKey?.reveal() ?? null,
           openAiBaseUrl: config.openAiBaseUrl,
+          allowLoopbackUpstreams: isLoopback(settings.host),
           hasProxy: config.hasProxy,
           onStoreLost(reason) {
             log.error('the store is lost', { reason });

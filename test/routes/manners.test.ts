@@ -89,6 +89,35 @@ describe('names', () => {
   });
 });
 
+describe('a model server that the request names', () => {
+  const run = (to: TestServer, url: string) =>
+    to.call('POST', '/v1/chat/completions', { model: 'm', messages: [] }, { 'base-url': url });
+
+  test('may be on this machine where only this machine asks, and never elsewhere', async () => {
+    // Nobody listens on port 1: the call is made, and fails.
+    expect((await run(server, 'http://127.0.0.1:1/v1')).status).toBe(502);
+    for (const url of ['http://10.0.0.1/v1', 'http://169.254.169.254/latest', 'file:///etc/passwd']) {
+      const { status, json } = await run(server, url);
+      expect([status, json.error.param]).toEqual([400, 'base-url']);
+    }
+  });
+
+  test('may not be on this machine where others ask', async () => {
+    const wide = await startServer({ flags: ['--host', '0.0.0.0', '--allow-open'] });
+    try {
+      const url = wide.url.replace('0.0.0.0', '127.0.0.1');
+      const answer = await fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'base-url': 'http://127.0.0.1:1/v1' },
+        body: JSON.stringify({ model: 'm', messages: [] }),
+      });
+      expect(answer.status).toBe(400);
+    } finally {
+      await wide.stop();
+    }
+  });
+});
+
 describe('other origins', () => {
   const ask = (to: TestServer, origin: string, method = 'GET') =>
     to.call(method, '/v1/assistants', undefined, {

@@ -493,6 +493,48 @@ describe('restarts', () => {
   });
 });
 
+describe('stopping', () => {
+  test('a run that goes on when the server stops is taken up at once by the next', async () => {
+    const dataDirectory = await mkdtemp(join(tmpdir(), 'understudy-stop-'));
+    const model = upstream.script('stopped', [steps.say('Half'), steps.wait(1000), steps.say(' whole')]);
+    const first = await startServer({ dataDirectory, env: toEnv(), flags: ['--drain-seconds', '0'] });
+    const assistant = await first.client().beta.assistants.create({ model });
+    const stream = await first
+      .client()
+      .beta.threads.createAndRun({ assistant_id: assistant.id, stream: true });
+    const seen = await readUntilText(stream);
+    expect(await first.stop()).toBe(0);
+    const second = await startServer({ dataDirectory, env: toEnv() });
+    try {
+      const again = second.client();
+      const run = await again.beta.threads.runs.poll(seen.runId, { thread_id: seen.threadId });
+      expect(run.status).toBe('completed');
+      const messages = (await again.beta.threads.messages.list(seen.threadId)).data;
+      expect(messages.map(({ id }) => id)).toEqual([seen.messageId]);
+    } finally {
+      await second.stop();
+      await rm(dataDirectory, { recursive: true, force: true });
+    }
+  });
+
+  test('a run that ends within the time to drain ends on the server that stops', async () => {
+    const dataDirectory = await mkdtemp(join(tmpdir(), 'understudy-drain-'));
+    const model = upstream.script('drained', [steps.say('Half'), steps.wait(400), steps.say(' whole')]);
+    const own = await startServer({ dataDirectory, env: toEnv() });
+    const assistant = await own.client().beta.assistants.create({ model });
+    const stream = await own.client().beta.threads.createAndRun({ assistant_id: assistant.id, stream: true });
+    let stopped: Promise<number> | null = null;
+    const names: string[] = [];
+    for await (const event of stream) {
+      names.push(event.event);
+      if (event.event === 'thread.message.delta') stopped ??= own.stop();
+    }
+    expect(names.at(-1)).toBe('thread.run.completed');
+    expect(await stopped).toBe(0);
+    await rm(dataDirectory, { recursive: true, force: true });
+  });
+});
+
 type Streamed = AsyncIterable<OpenAI.Beta.AssistantStreamEvent>;
 
 async function readUntilText(
