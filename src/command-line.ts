@@ -97,17 +97,17 @@ function toCommand(
   if (values.has('help')) return 'help';
   if (values.has('version')) return 'version';
   const [word = 'serve', extra] = words;
+  // After an unknown flag a word may well be its value: one complaint is enough.
+  const isClear = problems.length === 0;
   if (!isCommand(word)) {
-    // After an unknown flag, the word may well be its value.
-    if (problems.length > 0) return 'help';
     const closest = findClosest(word, Object.keys(COMMANDS));
-    problems.push(
-      `There is no command '${word}'. ${closest === null ? 'See --help.' : `Did you mean '${closest}'?`}`,
-    );
+    const hint = closest === null ? 'See --help.' : `Did you mean '${closest}'?`;
+    if (isClear) problems.push(`There is no command '${word}'. ${hint}`);
     return 'help';
   }
-  if (extra !== undefined && word !== 'help')
+  if (isClear && extra !== undefined && word !== 'help') {
     problems.push(`'${extra}' is one word too many after '${word}'.`);
+  }
   return word;
 }
 

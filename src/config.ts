@@ -214,7 +214,7 @@ function toExpected(setting: Setting): string {
   if (typeof setting.fallback === 'number')
     return `a whole number from ${schema.minimum} to ${schema.maximum}`;
   if (typeof setting.fallback === 'boolean') return 'true or false';
-  if (schema.anyOf !== undefined) return toChoices(setting);
+  if (schema.anyOf !== undefined || schema.const !== undefined) return toChoices(setting);
   if (setting === SETTINGS.corsOrigins) return 'origins like https://app.example, or *';
   return isList(setting) ? 'a list of names' : `text of at most ${schema.maxLength} characters`;
 }

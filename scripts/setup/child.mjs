@@ -27,6 +27,8 @@ export function become(program, args, env = process.env) {
   });
 }
 
+/** Whoever started this process. Asked at once: an installation may come before the program. */
+const RUNNER = process.ppid;
 const PARENT_POLL_MS = 250;
 /** The exit code of a program that Ctrl-C ended. */
 const INTERRUPTED = 130;
@@ -38,9 +40,8 @@ const INTERRUPTED = 130;
  */
 function onRunnerGone(stop) {
   if (process.env.npm_lifecycle_event === undefined) return;
-  const parent = process.ppid;
   const timer = setInterval(() => {
-    if (process.ppid === parent) return;
+    if (process.ppid === RUNNER) return;
     clearInterval(timer);
     stop();
   }, PARENT_POLL_MS);
@@ -52,12 +53,14 @@ function onRunnerGone(stop) {
  * process is told to stop, it stops with the program and does not go on to the next one.
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{ cwd: string, env?: NodeJS.ProcessEnv, timeoutMs: number }} options
+ * @param {{ cwd: string, env?: NodeJS.ProcessEnv, timeoutMs: number, output?: number, shell?: boolean }} options
+ *   `output` is the file descriptor that gets all of what it prints; else each stream goes where it belongs.
  * @returns {Promise<number>}
  */
-export function runToEnd(program, args, { cwd, env = process.env, timeoutMs }) {
+export function runToEnd(program, args, { cwd, env = process.env, timeoutMs, output, shell = false }) {
   return new Promise((done, fail) => {
-    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const stdio = ['ignore', output ?? 'inherit', output ?? 'inherit'];
+    const child = spawn(program, args, { cwd, env, stdio, shell });
     const timer = setTimeout(() => {
       console.error(`understudy: ${args.slice(0, 2).join(' ')} did not end within the time that there is.`);
       child.kill('SIGKILL');

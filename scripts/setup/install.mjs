@@ -1,10 +1,10 @@
 /** Installs what `package-lock.json` names, where that has not been done yet, and finds the pinned Bun. */
 
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runToEnd } from './child.mjs';
 import { withInstallLock } from './install-lock.mjs';
 import { findPinnedBun, linkPinnedBun, readMachine } from './pinned-bun.mjs';
 
@@ -12,6 +12,8 @@ import { findPinnedBun, linkPinnedBun, readMachine } from './pinned-bun.mjs';
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
 const LOCK_FILE = '.install.lock';
+/** On a slow line, 100 MB take their time. */
+const INSTALL_TIMEOUT_MS = 30 * 60_000;
 /** Written last: an installation that was broken off has none. */
 const STAMP = 'node_modules/.installed.json';
 /** npm's own, of which the same holds. */
@@ -22,7 +24,14 @@ const NPM_STAMP = 'node_modules/.package-lock.json';
  * @returns {Promise<string>}
  */
 export async function prepare() {
-  return findInstalled(ROOT) ?? (await withInstallLock(join(ROOT, LOCK_FILE), sayWaiting, installOnce));
+  const program =
+    findInstalled(ROOT) ?? (await withInstallLock(join(ROOT, LOCK_FILE), sayWaiting, installOnce));
+  try {
+    linkPinnedBun(ROOT, program);
+  } catch {
+    // The folder may belong to somebody else. The link is for those who call Bun by hand.
+  }
+  return program;
 }
 
 async function installOnce() {
@@ -37,7 +46,6 @@ async function installOnce() {
   if (program === null) {
     throw new Error(`Bun has no program for this machine (${process.platform} ${process.arch}).`);
   }
-  linkPinnedBun(ROOT, program);
   writeFileSync(join(ROOT, STAMP), JSON.stringify({ lock: hashLock(ROOT) }));
   const installed = findInstalled(ROOT);
   if (installed === null)
@@ -148,14 +156,11 @@ function findInPath(name) {
  * @param {string[]} command
  */
 async function run([program = '', ...args]) {
-  const code = await new Promise((done, fail) => {
-    const child = spawn(program, args, {
-      cwd: ROOT,
-      stdio: ['ignore', 2, 2],
-      shell: program.endsWith('.cmd'),
-    });
-    child.on('error', fail);
-    child.on('close', (exitCode, signal) => done(exitCode ?? signal));
+  const code = await runToEnd(program, args, {
+    cwd: ROOT,
+    timeoutMs: INSTALL_TIMEOUT_MS,
+    output: process.stderr.fd,
+    shell: program.endsWith('.cmd'),
   });
   if (code !== 0)
     throw new Error(`The packages could not be installed (${code}). What went wrong stands above.`);

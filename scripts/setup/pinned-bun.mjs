@@ -6,7 +6,7 @@
  * first), the program is still where it came with the platform's package. So both places are looked at.
  */
 
-import { copyFileSync, existsSync, linkSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What stands in for the program until it is moved is a text of some hundred bytes. */
@@ -31,11 +31,7 @@ function isMuslMachine() {
     if ('excludeNetwork' in report) report.excludeNetwork = true;
     /** @type {any} */
     const content = report.getReport();
-    return (
-      content?.header !== undefined &&
-      content.header.glibcVersionRuntime === undefined &&
-      !process.versions.bun
-    );
+    return content?.header !== undefined && content.header.glibcVersionRuntime === undefined;
   } catch {
     return false;
   }
@@ -87,23 +83,18 @@ export function linkPinnedBun(root, program) {
   const moved = toMovedPath(root);
   if (moved === program) return;
   for (const path of [moved, join(root, 'node_modules/bun/bin/bunx.exe')]) {
-    // Removed first: the file may be a link into a cache that other projects use.
-    rmSync(path, { force: true });
+    // Put beside and moved over: what is there may be a link into a cache that other projects use, and another start
+    // may be doing the same.
+    const beside = `${path}.${process.pid}`;
     try {
-      linkSync(program, path);
+      linkSync(program, beside);
     } catch {
-      copyFileSync(program, path);
+      copyFileSync(program, beside);
     }
+    renameSync(beside, path);
+    // Moving a link over another one of the same file leaves both.
+    rmSync(beside, { force: true });
   }
-}
-
-/**
- * The version that the project asks for.
- * @param {string} root
- * @returns {string}
- */
-export function readPinnedVersion(root) {
-  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).devDependencies.bun;
 }
 
 /** @param {string} root */

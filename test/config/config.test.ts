@@ -1,121 +1,274 @@
-/** The configuration: flag over variable over file, everything checked, no secret shown. */
-
 import { describe, expect, test } from 'bun:test';
 import { inspect } from 'node:util';
-import { toHelp } from '../../src/command-line.ts';
-import { ConfigError, type Environment, parseConfig } from '../../src/config.ts';
-import { SETTING_NAMES, SETTINGS, toVariable } from '../../src/settings.ts';
+import { type Config, ConfigError, type Environment, parseConfig } from '../../src/config.ts';
+import { SETTING_NAMES, SETTINGS, type SettingName, toVariable } from '../../src/settings.ts';
 
-const KEY = 'sk-very-secret';
+const FILE = 'settings.yaml';
 
-function parse(argv: readonly string[], env: Environment = {}, files: Readonly<Record<string, string>> = {}) {
-  return parseConfig(argv, env, (path) => {
-    const text = files[path];
-    if (text === undefined) throw new Error('there is no such file');
-    return text;
+/** What the settings come to, with the text of `settings.yaml` if there is one. */
+function parse(argv: readonly string[], env: Environment = {}, file?: string, path = FILE): Config {
+  return parseConfig(file === undefined ? argv : ['--config', path, ...argv], env, (asked) => {
+    if (file === undefined || asked !== path) throw new Error(`ENOENT: no such file, open '${asked}'`);
+    return file;
   });
 }
 
-function findProblems(
-  argv: readonly string[],
-  env: Environment = {},
-  files: Readonly<Record<string, string>> = {},
-) {
+function problemsOf(...args: Parameters<typeof parse>): readonly string[] {
   try {
-    parse(argv, env, files);
-    return [];
+    parse(...args);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
   }
+  return [];
 }
 
-describe('where a value comes from', () => {
-  const file = { 'a.yaml': 'port: 3\nlog-level: warn\ncors-origin: [https://a.example]\n' };
+/** For each setting two values beside its default, as text of a flag or variable, as a file has it, and parsed. */
+const SAMPLES: Readonly<
+  Record<SettingName, readonly (readonly [text: string, inFile: string, value: unknown])[]>
+> = {
+  host: [
+    ['localhost', 'localhost', 'localhost'],
+    ['127.0.0.9', '127.0.0.9', '127.0.0.9'],
+  ],
+  port: [
+    ['9000', '9000', 9000],
+    ['0', '0', 0],
+  ],
+  workers: [
+    ['4', '4', 4],
+    ['64', '64', 64],
+  ],
+  dataDirectory: [
+    ['/var/lib/a', '/var/lib/a', '/var/lib/a'],
+    ['b', 'b', 'b'],
+  ],
+  store: [['sqlite', 'sqlite', 'sqlite']],
+  auth: [['none', 'none', 'none']],
+  allowOpen: [
+    ['true', 'true', true],
+    ['off', 'false', false],
+  ],
+  allowHosts: [
+    ['box.lan', '[box.lan]', ['box.lan']],
+    ['other.lan', 'other.lan', ['other.lan']],
+  ],
+  corsOrigins: [
+    ['https://app.example', '["https://app.example"]', ['https://app.example']],
+    ['*', '"*"', ['*']],
+  ],
+  bodyMib: [
+    ['1', '1', 1],
+    ['64', '64', 64],
+  ],
+  runExpiresSeconds: [
+    ['60', '60', 60],
+    ['1', '1', 1],
+  ],
+  drainSeconds: [
+    ['0', '0', 0],
+    ['30', '30', 30],
+  ],
+  logLevel: [
+    ['debug', 'debug', 'debug'],
+    ['silent', 'silent', 'silent'],
+  ],
+};
 
-  test('a flag wins over a variable, a variable over the file, the file over the default', () => {
-    const env = { UNDERSTUDY_PORT: '2', UNDERSTUDY_CONFIG: 'a.yaml' };
-    expect(parse(['serve', '--port', '1'], env, file).settings.port).toBe(1);
-    expect(parse(['serve'], env, file).settings.port).toBe(2);
-    expect(parse(['--config=a.yaml'], {}, file).settings).toMatchObject({ port: 3, logLevel: 'warn' });
-    expect(parse([]).settings).toMatchObject({ port: 8700, host: '127.0.0.1', workers: 1, logLevel: 'info' });
+describe.each([...SETTING_NAMES])('%s', (name) => {
+  const { flag, fallback } = SETTINGS[name];
+  const variable = toVariable(flag);
+  const samples = SAMPLES[name];
+  const [first] = samples;
+  const second = samples[1] ?? first;
+  if (first === undefined || second === undefined) throw new Error(`${name} has no samples`);
+
+  test('has its default where nothing sets it', () => {
+    expect(parse([]).settings[name]).toEqual(fallback);
   });
 
-  test('JSON does as well as YAML', () => {
-    expect(parse(['--config', 'a.json'], {}, { 'a.json': '{"workers":2}' }).settings.workers).toBe(2);
+  test('is set by its flag, in both spellings', () => {
+    expect(parse([`--${flag}=${first[0]}`]).settings[name]).toEqual(first[2] as never);
+    const { argument } = SETTINGS[name];
+    if (argument !== null) expect(parse([`--${flag}`, first[0]]).settings[name]).toEqual(first[2] as never);
   });
 
-  test('lists come from repeated flags, and from variables with commas', () => {
-    const flags = ['--allow-host', 'a', '--allow-host', 'b'];
-    expect(parse(flags).settings.allowHosts).toEqual(['a', 'b']);
-    expect(parse([], { UNDERSTUDY_ALLOW_HOST: 'a, b' }).settings.allowHosts).toEqual(['a', 'b']);
-    expect(parse(['--config', 'a.yaml'], {}, file).settings.corsOrigins).toEqual(['https://a.example']);
+  test('is set by its variable, and by its place in a file', () => {
+    expect(parse([], { [variable]: first[0] }).settings[name]).toEqual(first[2] as never);
+    expect(parse([], {}, `${flag}: ${first[1]}\n`).settings[name]).toEqual(first[2] as never);
   });
 
-  test('the variable that Kubernetes sets for a service of this name is no port', () => {
-    expect(parse([], { UNDERSTUDY_PORT: 'tcp://10.0.0.1:8700' }).settings.port).toBe(8700);
+  test('takes the flag over the variable, and the variable over the file', () => {
+    const env = { [variable]: second[0] };
+    const file = `${flag}: ${first[1]}\n`;
+    expect(parse([], env, file).settings[name]).toEqual(second[2] as never);
+    expect(parse([`--${flag}=${first[0]}`], env, file).settings[name]).toEqual(first[2] as never);
+  });
+
+  test('is unset where its variable is empty', () => {
+    expect(parse([], { [variable]: ' ' }, `${flag}: ${first[1]}\n`).settings[name]).toEqual(
+      first[2] as never,
+    );
   });
 });
 
-describe('what is refused', () => {
-  const refused: [string, string[], Environment, RegExp][] = [
-    ['an unknown flag', ['--prot', '1'], {}, /Did you mean.*--port/],
-    ['a port that is none', ['--port', '99999'], {}, /--port must be a whole number from 0 to 65535/],
-    ['a variable that does not fit', [], { UNDERSTUDY_WORKERS: 'many' }, /UNDERSTUDY_WORKERS must be/],
-    ['a store that is not built yet', ['--store', 'cassandra'], {}, /cassandra.*not built yet/],
-    ['an authentication that is not built yet', ['--auth', 'keys'], {}, /keys.*not built yet/],
-    ['the world, without saying so', ['--host', '0.0.0.0'], {}, /--allow-open/],
-    ['a file that is not there', ['--config', 'no.yaml'], {}, /no\.yaml/],
-    ['a base URL that is none', [], { OPENAI_BASE_URL: 'localhost:1234' }, /OPENAI_BASE_URL must be a URL/],
-    ['a base URL with a password', [], { OPENAI_BASE_URL: 'http://a:b@c/v1' }, /OPENAI_BASE_URL/],
+describe('lists', () => {
+  test('grow with each flag, and are parted by commas in a variable', () => {
+    expect(parse(['--allow-host', 'a', '--allow-host=b']).settings.allowHosts).toEqual(['a', 'b']);
+    expect(parse([], { UNDERSTUDY_ALLOW_HOST: 'a, b,' }).settings.allowHosts).toEqual(['a', 'b']);
+  });
+});
+
+describe('switches', () => {
+  test.each([
+    [['--allow-open'], true],
+    [['--no-allow-open'], false],
+    [['--allow-open', '--no-allow-open'], false],
+    [['--allow-open=false'], false],
+  ] as const)('%p', (argv, value) => {
+    expect(parse([...argv]).settings.allowOpen).toBe(value);
+  });
+});
+
+describe('files', () => {
+  test('may be JSON, and be named by a variable', () => {
+    const config = parseConfig(
+      [],
+      { UNDERSTUDY_CONFIG: 'a.json' },
+      () => '{"port": 1234, "allow-host": ["x"]}',
+    );
+    expect(config.settings.port).toBe(1234);
+    expect(config.settings.allowHosts).toEqual(['x']);
+  });
+
+  test('may be empty', () => {
+    expect(parse([], {}, '# nothing\n').settings.port).toBe(SETTINGS.port.fallback);
+  });
+});
+
+describe('what is refused, and in which words', () => {
+  const REFUSED: readonly (readonly [Parameters<typeof parse>, string])[] = [
+    [[['--prot', '9000']], 'There is no flag --prot. Did you mean --port?'],
+    [[['--frobnicate']], 'There is no flag --frobnicate. See --help.'],
+    [[['--port']], '--port needs a value.'],
+    [[['--port', '--workers', '2']], '--port needs a value.'],
+    [[['--port', 'x']], '--port must be a whole number from 0 to 65535, not "x".'],
+    [[['--port', '65536']], '--port must be a whole number from 0 to 65535, not 65536.'],
+    [[['--port=-1']], '--port must be a whole number from 0 to 65535, not "-1".'],
+    [[['--port', '1e3']], '--port must be a whole number from 0 to 65535, not "1e3".'],
+    [[['--workers', '0']], '--workers must be a whole number from 1 to 64, not 0.'],
+    [[[], { UNDERSTUDY_PORT: 'x' }], 'UNDERSTUDY_PORT must be a whole number from 0 to 65535, not "x".'],
+    [[[], {}, 'port: [1]'], "'port' in settings.yaml must be a whole number from 0 to 65535, not [1]."],
+    [[['--allow-open=perhaps']], '--allow-open must be true or false, not "perhaps".'],
+    [[['--log-level', 'loud']], '--log-level must be debug, info, warn, error or silent, not "loud".'],
+    [[['--store', 'cassandra']], "--store: 'cassandra' is not built yet. There is sqlite."],
+    [[['--auth', 'keys']], "--auth: 'keys' is not built yet. There is none."],
+    [[['--store', 'mysql']], '--store must be sqlite, not "mysql".'],
+    [
+      [['--cors-origin', 'app.example']],
+      '--cors-origin must be origins like https://app.example, or *, not ["app.example"].',
+    ],
+    [[['--data', '~/x']], '--data ~/x: only a shell knows what ~ means. Write the whole path.'],
+    [[[], {}, 'prot: 1'], "There is no setting 'prot', which settings.yaml names. Did you mean 'port'?"],
+    [
+      [[], {}, 'allow_open: true'],
+      "There is no setting 'allow_open', which settings.yaml names. Did you mean 'allow-open'?",
+    ],
+    [
+      [[], {}, '- port'],
+      'The configuration file settings.yaml cannot be used: it must hold settings by name, like `port: 8700`.',
+    ],
+    [
+      [['--config', 'gone.yaml']],
+      "The configuration file gone.yaml cannot be used: ENOENT: no such file, open 'gone.yaml'",
+    ],
+    [[[], { OPENAI_BASE_URL: 'models' }], 'OPENAI_BASE_URL must be a URL like http://127.0.0.1:11434/v1.'],
+    [
+      [[], { OPENAI_BASE_URL: 'file:///etc' }],
+      'OPENAI_BASE_URL must be a URL like http://127.0.0.1:11434/v1.',
+    ],
+    [[[], { OPENAI_API_KEY: 'a b' }], 'OPENAI_API_KEY holds characters that no key has.'],
   ];
-  for (const [what, argv, env, message] of refused) {
-    test(what, () => {
-      expect(findProblems(argv, env).join('\n')).toMatch(message);
-    });
-  }
 
-  test('everything that is wrong is said at once', () => {
-    expect(findProblems(['--port', 'x', '--workers', '0'], { UNDERSTUDY_BODY_LIMIT_MIB: '-1' })).toHaveLength(
-      3,
-    );
+  test.each(REFUSED.map(([args, text]) => [text, args] as const))('%s', (text, args) => {
+    expect(problemsOf(...args)).toEqual([text]);
   });
 
-  test('an unknown key of the file, with what was probably meant', () => {
-    expect(findProblems(['--config', 'a.yaml'], {}, { 'a.yaml': 'prot: 1' })[0]).toContain(
-      "Did you mean 'port'?",
-    );
+  test('names everything that is wrong at once', () => {
+    expect(problemsOf(['--port', 'x', '--nope'], { UNDERSTUDY_WORKERS: '-' }, 'hots: a')).toHaveLength(4);
+  });
+
+  test('a JSON file that is none says where', () => {
+    const [problem] = problemsOf([], {}, '{"port": 1,}', 'a.json');
+    expect(problem).toStartWith('The configuration file a.json cannot be used: ');
   });
 });
 
-describe('secrets', () => {
-  test('a key shows neither in text nor in JSON, and is there where it is needed', () => {
-    const config = parse([], { OPENAI_API_KEY: ` ${KEY}\n` });
+describe('listening beyond this machine', () => {
+  test.each(['0.0.0.0', '::', '192.168.0.7', 'server.lan', '127.0.0.1.nip.io'])(
+    '%s needs --allow-open',
+    (host) => {
+      const [problem] = problemsOf(['--host', host]);
+      expect(problem).toContain('--allow-open');
+      expect(parse(['--host', host, '--allow-open']).settings.host).toBe(host);
+    },
+  );
+
+  test.each(['127.0.0.1', '127.8.8.8', 'localhost', '::1', '[::1]'])('%s does not', (host) => {
+    expect(parse(['--host', host]).settings.host).toBe(host);
+  });
+});
+
+describe('variables of others', () => {
+  test('that Kubernetes makes of a service with our name are no settings', () => {
+    const config = parse([], {
+      UNDERSTUDY_PORT: 'tcp://10.0.0.1:8700',
+      UNDERSTUDY_SERVICE_HOST: '10.0.0.1',
+      UNDERSTUDY_PORT_8700_TCP_ADDR: '10.0.0.1',
+    });
+    expect(config.settings.port).toBe(SETTINGS.port.fallback);
+    expect(config.warnings).toEqual([]);
+  });
+
+  test('that look like a slip are told of', () => {
+    const { warnings } = parse([], { UNDERSTUDY_WORKER: '4' });
+    expect(warnings).toEqual([
+      'The variable UNDERSTUDY_WORKER means nothing. Did you mean UNDERSTUDY_WORKERS?',
+    ]);
+  });
+});
+
+describe('the provider', () => {
+  const KEY = 'sk-do-not-print-me';
+
+  test('its key is there for who asks, and in no text that is made of the configuration', () => {
+    const config = parse([], { OPENAI_API_KEY: ` ${KEY}\n`, OPENAI_BASE_URL: 'http://127.0.0.1:1/v1/' });
     expect(config.openAiApiKey?.reveal()).toBe(KEY);
-    for (const shown of [
+    expect(config.openAiBaseUrl).toBe('http://127.0.0.1:1/v1');
+    const texts = [
       JSON.stringify(config),
       inspect(config, { depth: 9 }),
-      String(config.openAiApiKey),
+      Bun.inspect(config),
       `${config.openAiApiKey}`,
-    ]) {
-      expect(shown).not.toContain(KEY);
-    }
+    ];
+    for (const text of texts) expect(text).not.toContain('do-not-print');
   });
 
-  test('a key that no header can hold is refused without being shown', () => {
-    const problems = findProblems([], { OPENAI_API_KEY: 'sk-ü-secret' });
-    expect(problems[0]).toContain('OPENAI_API_KEY');
-    expect(problems[0]).not.toContain('secret');
+  test('is not set where its variables are empty', () => {
+    const config = parse([], { OPENAI_API_KEY: '', OPENAI_BASE_URL: '' });
+    expect(config.openAiApiKey).toBeNull();
+    expect(config.openAiBaseUrl).toBeNull();
+  });
+
+  test('a key that was written into the base URL is not repeated in the refusal', () => {
+    const problems = problemsOf([], { OPENAI_BASE_URL: `https://user:${KEY}@models.example/v1` });
+    expect(problems).toEqual(['OPENAI_BASE_URL must hold no user name, password, query or fragment.']);
   });
 });
 
-test('the help names every flag, its variable and its default', () => {
-  const help = toHelp();
-  for (const name of SETTING_NAMES) {
-    const { flag, fallback } = SETTINGS[name];
-    expect(help).toContain(`--${flag}`);
-    expect(help).toContain(toVariable(flag));
-    if (typeof fallback !== 'boolean' && !Array.isArray(fallback)) expect(help).toContain(String(fallback));
-  }
-  for (const variable of ['OPENAI_API_KEY', 'OPENAI_BASE_URL']) expect(help).toContain(variable);
+test('the configuration cannot be changed afterwards', () => {
+  const config = parse([]);
+  expect(() => Object.assign(config.settings, { port: 1 })).toThrow(TypeError);
+  expect(() => Object.assign(config, { openAiBaseUrl: 'x' })).toThrow(TypeError);
+  expect(() => (config.settings.allowHosts as string[]).push('x')).toThrow(TypeError);
 });

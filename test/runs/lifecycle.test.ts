@@ -1,7 +1,7 @@
 /** The life of runs as their clients see it: events, endings, cancelling, restarts. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type OpenAI from 'openai';
@@ -490,6 +490,49 @@ describe('restarts', () => {
       await second.stop();
       await rm(dataDirectory, { recursive: true, force: true });
     }
+  });
+});
+
+describe('keys', () => {
+  const SECRETS = ['sk-operator-0123456789', 'sk-request-0123456789'];
+
+  test('reach the model, and neither the disk, nor the log, nor an answer', async () => {
+    const dataDirectory = await mkdtemp(join(tmpdir(), 'understudy-keys-'));
+    const env = { OPENAI_BASE_URL: upstream.url, OPENAI_API_KEY: SECRETS[0] ?? '' };
+    const own = await startServer({ dataDirectory, env, flags: ['--log-level', 'debug'] });
+    const models = [
+      upstream.script('keys-fine', [steps.say('ok')]),
+      upstream.script('keys-refused', [
+        steps.fail(401, { message: `Incorrect API key: ${SECRETS.join(' ')}` }),
+      ]),
+    ];
+    let answers = '';
+    for (const apiKey of ['understudy', SECRETS[1] ?? '']) {
+      const asked = own.client({ apiKey });
+      for (const model of models) {
+        const { id } = await asked.beta.assistants.create({ model });
+        answers += JSON.stringify(await asked.beta.threads.createAndRunPoll({ assistant_id: id }));
+        answers += (
+          await own.call(
+            'POST',
+            '/v1/chat/completions',
+            { model, messages: [] },
+            { authorization: `Bearer ${apiKey}` },
+          )
+        ).text;
+      }
+    }
+    const sent = upstream.requestsFor(models[0] ?? '').map((request) => request.headers.authorization);
+    expect(new Set(sent)).toEqual(new Set(SECRETS.map((secret) => `Bearer ${secret}`)));
+    await own.stop();
+    let kept = own.output() + answers;
+    for (const name of (await readdir(dataDirectory)).filter((name) => name.startsWith('understudy.db'))) {
+      kept += await Bun.file(join(dataDirectory, name)).text();
+    }
+    expect(kept.length).toBeGreaterThan(10_000);
+    // Refused calls quote keys: the request's own is taken out, as is whatever looks like one.
+    for (const secret of SECRETS) expect(kept).not.toContain(secret);
+    await rm(dataDirectory, { recursive: true, force: true });
   });
 });
 
