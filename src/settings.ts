@@ -14,7 +14,7 @@ export interface Setting<S extends TSchema = TSchema> {
   readonly fallback: Static<S>;
   /** One line of help. */
   readonly about: string;
-  /** Values that DESIGN-ed features will take, and what to say of them until then. */
+  /** Values that are known, but not to be had yet, and what to say of them. */
   readonly planned?: Readonly<Record<string, string>>;
 }
 

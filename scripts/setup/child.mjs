@@ -59,8 +59,8 @@ function onRunnerGone(stop) {
  */
 export function runToEnd(program, args, { cwd, env = process.env, timeoutMs, output, shell = false }) {
   return new Promise((done, fail) => {
-    const stdio = ['ignore', output ?? 'inherit', output ?? 'inherit'];
-    const child = spawn(program, args, { cwd, env, stdio, shell });
+    const shown = output ?? 'inherit';
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', shown, shown], shell });
     const timer = setTimeout(() => {
       console.error(`understudy: ${args.slice(0, 2).join(' ')} did not end within the time that there is.`);
       child.kill('SIGKILL');

@@ -129,8 +129,8 @@ function findInstaller() {
     '--ignore-scripts',
     '--include=dev',
     '--include=optional',
-    '--no-audit',
-    '--no-fund',
+    // Packages for development may want a newer Node.js than the one that only installs them.
+    '--loglevel=error',
   ];
   const { npm_execpath: npmScript } = process.env;
   if (npmScript !== undefined && /npm-cli\.c?js$/.test(npmScript) && !process.versions.bun) {

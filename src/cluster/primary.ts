@@ -86,7 +86,9 @@ function createStop(log: Log): Stop {
       urgent.resolve();
     }
   };
-  const names = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+  // Not SIGHUP: whoever started this with nohup has it ignored, which a handler would undo. It ends a primary at once,
+  // and the workers finish by themselves.
+  const names = ['SIGTERM', 'SIGINT'] as const;
   for (const name of names) process.on(name, onSignal);
   return {
     signal: controller.signal,

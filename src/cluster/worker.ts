@@ -42,8 +42,8 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   // The primary is gone: nobody would restart this process, or tell it to stop.
   process.on('disconnect', () => drain.begin(options.graceMs));
   process.on('SIGTERM', () => drain.begin(options.graceMs));
-  // A terminal sends it to every process at once; the primary decides.
-  process.on('SIGINT', () => undefined);
+  // A terminal sends these to every process at once; the primary decides, or its end does.
+  for (const name of ['SIGINT', 'SIGHUP'] as const) process.on(name, () => undefined);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       log.error('worker failed', { pid: process.pid, ...toLogFields(error) });

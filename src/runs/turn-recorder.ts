@@ -65,11 +65,11 @@ export class TurnRecorder {
   providerMetadata: unknown;
   readonly #calls: { id: string; name: string; arguments: string }[] = [];
   #textOfEndedMessages = '';
-  #leftMessageStep: StepRecord | undefined;
+  readonly #leftMessageSteps: StepRecord[];
   #leftToolStep: StepRecord | undefined;
 
   constructor(readonly context: TurnContext) {
-    this.#leftMessageStep = context.unfinished.messageStep;
+    this.#leftMessageSteps = [...(context.unfinished.messageSteps ?? [])];
     this.#leftToolStep = context.unfinished.toolStep;
   }
 
@@ -127,42 +127,37 @@ export class TurnRecorder {
     return this.#openMessage();
   }
 
-  /** Removes what an earlier attempt began and this one did not take up: nobody was ever told its content. */
+  /**
+   * Removes what an earlier attempt began and this one did not take up: nobody was ever told its content. A message
+   * that was complete stays. Answers the same until something else is taken up, so that a lost write can be made again.
+   */
   toLeftoverWrites(): Write[] {
-    const writes: Write[] = [];
+    const left = [...this.#leftMessageSteps, this.#leftToolStep];
+    return left.flatMap((step) => (step?.status === 'in_progress' ? this.#toRemoval(step) : []));
+  }
+
+  #toRemoval(step: StepRecord): Write[] {
     const { tenant } = this.context.writer;
-    for (const step of [this.#leftMessageStep, this.#leftToolStep]) {
-      if (step === undefined) continue;
-      if (step.step_details.type === 'message_creation') {
-        const { message_id: id } = step.step_details.message_creation;
-        writes.push({
-          kind: 'delete',
-          collection: 'messages',
-          scope: toThreadScope(tenant, step.thread_id),
-          id,
-        });
-      }
-      writes.push({
-        kind: 'delete',
-        collection: 'steps',
-        scope: toRunScope(tenant, step.run_id),
-        id: step.id,
-      });
-    }
-    this.#leftMessageStep = undefined;
-    this.#leftToolStep = undefined;
-    return writes;
+    const writes: Write[] = [
+      { kind: 'delete', collection: 'steps', scope: toRunScope(tenant, step.run_id), id: step.id },
+    ];
+    if (step.step_details.type !== 'message_creation') return writes;
+    const { message_id: id } = step.step_details.message_creation;
+    const scope = toThreadScope(tenant, step.thread_id);
+    return [{ kind: 'delete', collection: 'messages', scope, id }, ...writes];
   }
 
   async #openMessage(): Promise<RunEvent[]> {
     const { deps, writer, turn } = this.context;
-    const left = this.#leftMessageStep;
-    this.#leftMessageStep = undefined;
     const fresh = toNewMessage(deps, writer.run);
+    const [left] = this.#leftMessageSteps;
     if (left?.step_details.type === 'message_creation') {
       const message = { ...fresh, id: left.step_details.message_creation.message_id };
-      await writer.saveParts([toMessageUpdate(writer.tenant, message)]);
-      return this.#announceMessage(message, left);
+      // It may have been complete before the crash, with the turn going on behind it.
+      const step: StepRecord = { ...left, status: 'in_progress', completed_at: null, usage: null };
+      await writer.saveParts([toMessageUpdate(writer.tenant, message), toStepUpdate(writer.tenant, step)]);
+      this.#leftMessageSteps.shift();
+      return this.#announceMessage(message, step);
     }
     const details = { type: 'message_creation' as const, message_creation: { message_id: fresh.id } };
     const step = toNewStep(deps, writer.run, turn, details);
@@ -189,10 +184,10 @@ export class TurnRecorder {
       return ended.events;
     }
     const left = this.#leftToolStep;
-    this.#leftToolStep = undefined;
     const step = left ?? toNewStep(deps, writer.run, turn, { type: 'tool_calls', tool_calls: [] });
     const opening = left === undefined ? [toStepInsert(writer.tenant, step)] : [];
     await writer.saveParts([...ended.writes, ...opening]);
+    this.#leftToolStep = undefined;
     this.openToolStep = step;
     return [
       ...ended.events,

@@ -22,7 +22,8 @@ export interface Turn {
 
 /** What a crash left half done: it is taken up under its own ids. */
 export interface Unfinished {
-  readonly messageStep?: StepRecord;
+  /** The messages of the turn, in their order: those that were complete before its calls began, and one that was not. */
+  readonly messageSteps?: readonly StepRecord[];
   readonly toolStep?: StepRecord;
 }
 
@@ -59,17 +60,30 @@ export async function readHistory(
   const steps = await readSteps(deps, tenant, run.id);
   const byTurn = Map.groupBy(steps, (step) => step.internal.turn);
   const turns: Turn[] = [];
-  const unfinished: { messageStep?: StepRecord; toolStep?: StepRecord } = {};
+  let unfinished: Unfinished = {};
   let nextTurn = 0;
   for (const [number, stepsOfTurn] of byTurn) {
-    const open = stepsOfTurn.find((step) => step.status === 'in_progress');
-    if (open?.type === 'message_creation') unfinished.messageStep = open;
-    if (open?.type === 'tool_calls') unfinished.toolStep = open;
+    const isOpen = stepsOfTurn.some((step) => step.status === 'in_progress');
     const calls = stepsOfTurn.flatMap(toAnsweredCalls);
-    if (open === undefined && calls.length > 0) turns.push(await toTurn(deps, tenant, stepsOfTurn, calls));
-    nextTurn = Math.max(nextTurn, open === undefined ? number + 1 : number);
+    if (isOpen) unfinished = await toUnfinished(deps, tenant, stepsOfTurn);
+    else if (calls.length > 0) turns.push(await toTurn(deps, tenant, stepsOfTurn, calls));
+    nextTurn = Math.max(nextTurn, isOpen ? number : number + 1);
   }
   return { turns, unfinished, nextTurn };
+}
+
+/** Only the last turn can be unfinished. A message that the client has deleted meanwhile is not taken up. */
+async function toUnfinished(
+  deps: Pick<Ports, 'store'>,
+  tenant: string,
+  stepsOfTurn: readonly StepRecord[],
+): Promise<Unfinished> {
+  const messages = await Promise.all(stepsOfTurn.map((step) => readMessage(deps, tenant, step)));
+  const toolStep = stepsOfTurn.find(({ type, status }) => type === 'tool_calls' && status === 'in_progress');
+  return {
+    messageSteps: stepsOfTurn.filter((_, index) => messages[index] !== null),
+    ...(toolStep === undefined ? {} : { toolStep }),
+  };
 }
 
 async function toTurn(
@@ -86,10 +100,20 @@ async function toTurn(
 
 /** What the model said in a step; nothing where the message has been deleted since. */
 async function readText(deps: Pick<Ports, 'store'>, tenant: string, step: StepRecord): Promise<string> {
-  if (step.step_details.type !== 'message_creation') return '';
+  const message = await readMessage(deps, tenant, step);
+  return (message?.content ?? []).map((part) => (part.type === 'text' ? part.text.value : '')).join('');
+}
+
+/** The message of a step; null where the step has none, or it has been deleted. */
+async function readMessage(
+  deps: Pick<Ports, 'store'>,
+  tenant: string,
+  step: StepRecord,
+): Promise<MessageRecord | null> {
+  if (step.step_details.type !== 'message_creation') return null;
   const { message_id: id } = step.step_details.message_creation;
   const found = await deps.store.get<MessageRecord>('messages', toThreadScope(tenant, step.thread_id), id);
-  return (found?.record.content ?? []).map((part) => (part.type === 'text' ? part.text.value : '')).join('');
+  return found?.record ?? null;
 }
 
 function toAnsweredCalls(step: StepRecord): AnsweredCall[] {

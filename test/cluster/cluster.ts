@@ -1,5 +1,6 @@
 /** Starts `cluster-program.ts`, and ends all of its processes with the test. */
 
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,10 +81,17 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return process.platform !== 'linux' || !isZombie(pid);
   } catch {
     return false;
   }
+}
+
+/** In a container the process that inherits orphans may never collect them. */
+function isZombie(pid: number): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The state follows the name, which is in brackets and may hold brackets itself.
+  return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
 }
 
 async function endProcess(pid: number): Promise<void> {
