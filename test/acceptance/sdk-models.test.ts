@@ -67,9 +67,9 @@ describe('chat completions of the rehearsal model', () => {
     const completion = await stream.finalChatCompletion();
     expect(parsed).toEqual([{ city: 'Paris' }]);
     expect(completion.choices[0]?.finish_reason).toBe('tool_calls');
-    expect(completion.choices[0]?.message.tool_calls?.[0]?.function.parsed_arguments).toEqual({
-      city: 'Paris',
-    });
+    expect(completion.choices[0]?.message.tool_calls).toMatchObject([
+      { type: 'function', function: { name: 'get_weather', parsed_arguments: { city: 'Paris' } } },
+    ]);
   });
 
   test('drive runTools to its end', async () => {
