@@ -144,7 +144,11 @@ function toForcedName(
 function makeCall(fn: OfferedFunction | undefined, part: string, whole: string): PlannedCall {
   const given = findJsonObject(part);
   const value =
-    given ?? makeValue(fn?.parameters ?? NO_PARAMETERS, createFallbackHints(withoutName(part, fn), whole));
+    given ??
+    makeValue(
+      fn?.parameters ?? NO_PARAMETERS,
+      createFallbackHints(withoutName(part, fn), withoutName(whole, fn)),
+    );
   return { name: fn?.name ?? '', pieces: splitPieces(JSON.stringify(value)) };
 }
 
