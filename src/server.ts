@@ -45,9 +45,6 @@ export function createServer(deps: ServerDeps): HttpHandler {
       set.headers[REQUEST_ID_HEADER] = deps.ids.create('request');
       set.headers['openai-version'] = OPENAI_VERSION;
       set.headers['x-understudy-version'] = deps.version;
-      deps.checkHost(request);
-      checkPath(request);
-      checkBeta(request);
     })
     .onAfterHandle(({ request, set }) => setHeaders(request, set))
     .onError(({ request, set, error, code }) => {
@@ -66,6 +63,12 @@ export function createServer(deps: ServerDeps): HttpHandler {
       cors({ origin: toOrigins(deps.corsOrigins), credentials: false, exposeHeaders: EXPOSED_HEADERS }),
     );
   }
+  // After the headers for other origins: without those a page could not read why it was refused.
+  app.onRequest(({ request }) => {
+    deps.checkHost(request);
+    checkPath(request);
+    checkBeta(request);
+  });
   registerAssistants(app, deps);
   registerThreads(app, deps);
   registerMessages(app, deps);

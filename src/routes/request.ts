@@ -94,18 +94,27 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   const length = request.headers.get('content-length');
   if (length !== null) {
     if (Number(length) > bytesMax) throw toTooLarge(bytesMax);
-    return request.text();
+    return decode(new TextDecoder('utf-8', { fatal: true }), await request.bytes(), true);
   }
   if (request.body === null) return '';
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder('utf-8', { fatal: true });
   let text = '';
   let bytes = 0;
   for await (const chunk of request.body) {
     bytes += chunk.byteLength;
     if (bytes > bytesMax) throw toTooLarge(bytesMax);
-    text += decoder.decode(chunk, { stream: true });
+    text += decode(decoder, chunk, false);
   }
-  return text + decoder.decode();
+  return text + decode(decoder, new Uint8Array(), true);
+}
+
+/** Bytes that are no UTF-8 are refused: a sign for what cannot be read would be kept in their place. Errors: 400. */
+function decode(decoder: TextDecoder, bytes: Uint8Array, isLast: boolean): string {
+  try {
+    return decoder.decode(bytes, { stream: !isLast });
+  } catch (cause) {
+    throw toNotJson(cause);
+  }
 }
 
 function toTooLarge(bytesMax: number): ApiError {
