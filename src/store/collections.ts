@@ -27,6 +27,23 @@ export const COLLECTIONS = Object.freeze({
   deletions: { parented: false, filters: [], metadataFilter: false },
   /** One for each run that is not at an end: who works on it, until when. Scope: `SYSTEM_TENANT`. */
   leases: { parented: false, filters: [], metadataFilter: false },
+  files: { parented: false, filters: ['purpose'], metadataFilter: false },
+  /** The vector stores that a file is in, under their ids. Parent: the file. */
+  file_stores: { parented: true, filters: [], metadataFilter: false },
+  uploads: { parented: false, filters: [], metadataFilter: false },
+  /** Parent: the upload; then the file that was made of it, whose bytes they are. */
+  upload_parts: { parented: true, filters: [], metadataFilter: false },
+  vector_stores: { parented: false, filters: [], metadataFilter: false },
+  /** Files of vector stores, under the files' ids. Parent: the vector store. */
+  vector_store_files: { parented: true, filters: ['status', 'batch_id'], metadataFilter: false },
+  /** Parent: the vector store. */
+  file_batches: { parented: true, filters: [], metadataFilter: false },
+  /** One for each file of a vector store that is still to be read. Scope: `SYSTEM_TENANT`. */
+  ingests: { parented: false, filters: [], metadataFilter: false },
+  /** What ends by itself, in the order of its time. Scope: `SYSTEM_TENANT`. */
+  expirations: { parented: false, filters: [], metadataFilter: false },
+  /** Bytes that belong to nothing any more, or to nothing yet. Scope: `SYSTEM_TENANT`. */
+  loose_blobs: { parented: false, filters: [], metadataFilter: false },
 } satisfies Record<string, CollectionSpec>);
 
 export type CollectionName = keyof typeof COLLECTIONS;
