@@ -54,8 +54,14 @@ export interface FileEntry {
 
 export interface QueryTerm {
   readonly term: string;
-  /** How much the term counts; 1 for a word of the question. */
+  /** How much the term counts; 1 for a word that stands once in the question. */
   readonly weight: number;
+  /**
+   * Which word of the question it is a form of, counted from 0: forms of one word tell together as much as one word
+   * (`weighTerms` of `scoring.ts`). Absent: no word, but a piece or a name made of words; nothing is lost where the
+   * store does not know it.
+   */
+  readonly word?: number;
 }
 
 export interface SearchQuery {
