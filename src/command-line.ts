@@ -1,7 +1,7 @@
 /** The command line: which command, which flags, and the help that is printed of both. */
 
 import { parseArgs } from 'node:util';
-import { SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
+import { SECRET_VARIABLE, SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
 import { findClosest } from './suggestion.ts';
 
 export const COMMANDS = Object.freeze({
@@ -142,6 +142,10 @@ export function toHelp(): string {
     toRow('-h, --help', 'Print this text.'),
     toRow('-v, --version', 'Print the version.'),
     '',
+    'Secrets (in the environment only):',
+    toRow(SECRET_VARIABLE, 'Seals keys that came with a request while files are read for it, so that the'),
+    toRow('', 'reading goes on after a restart. At least 16 characters. Never stored.'),
+    '',
     'Language models:',
     ...PROVIDER_VARIABLES.map(([name, about]) => toRow(name, about)),
     toRow('understudy/rehearsal', 'A built-in stand-in for a model: offline, for trying things out.'),
@@ -152,7 +156,7 @@ export function toHelp(): string {
 function toSettingRows(setting: Setting): string[] {
   const { flag, argument, about, fallback } = setting;
   const shown = argument === null ? `--${flag}` : `--${flag} ${argument}`;
-  const value = Array.isArray(fallback) ? 'none' : argument === null ? 'off' : String(fallback);
+  const value = Array.isArray(fallback) ? 'none' : argument === null ? 'off' : String(fallback) || 'none';
   return [toRow(shown, about), toRow('', `${toVariable(flag)}, default ${value}`)];
 }
 

@@ -1,7 +1,14 @@
 /** Where the value of a setting comes from: the command line, the environment or the file. All are handed in. */
 
 import { CONFIG_FLAG } from './command-line.ts';
-import { SETTING_NAMES, SETTINGS, type Setting, toVariable, VARIABLE_PREFIX } from './settings.ts';
+import {
+  SECRET_VARIABLE,
+  SETTING_NAMES,
+  SETTINGS,
+  type Setting,
+  toVariable,
+  VARIABLE_PREFIX,
+} from './settings.ts';
 import { findClosest } from './suggestion.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -101,7 +108,8 @@ function findUnknownKeys(path: string, content: Readonly<Record<string, unknown>
 
 /** Variables that look like one of ours with a slip in its name. Others may well mean something to others. */
 export function findOddVariables(env: Environment): string[] {
-  const known = [CONFIG_FLAG, ...SETTING_NAMES.map((name) => SETTINGS[name].flag)].map(toVariable);
+  const flags = [CONFIG_FLAG, ...SETTING_NAMES.map((name) => SETTINGS[name].flag)];
+  const known = [...flags.map(toVariable), SECRET_VARIABLE];
   const odd: string[] = [];
   for (const name of Object.keys(env)) {
     if (!name.startsWith(VARIABLE_PREFIX) || known.includes(name)) continue;

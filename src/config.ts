@@ -17,6 +17,7 @@ import {
 } from './config-sources.ts';
 import { Secret } from './secret.ts';
 import {
+  SECRET_VARIABLE,
   SETTING_NAMES,
   SETTINGS,
   type Setting,
@@ -31,6 +32,8 @@ export interface Config {
   readonly openAiApiKey: Secret | null;
   /** Without a slash at its end. */
   readonly openAiBaseUrl: string | null;
+  /** Under which keys that came with a request are sealed while files are read for it. */
+  readonly sealingSecret: Secret | null;
   /** Whether a variable sends calls to the internet by a proxy, which Bun heeds. */
   readonly hasProxy: boolean;
   /** What is odd, but does not stop the server. */
@@ -59,16 +62,14 @@ export function parseConfig(argv: readonly string[], env: Environment, readFile:
     const source = findSource(setting, values, env, file);
     settings[name] = source === null ? setting.fallback : readValue(setting, source, problems);
   }
-  const openAiApiKey = readApiKey(env, problems);
-  const openAiBaseUrl = readBaseUrl(env, problems);
+  const credentials = readCredentials(env, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   checkSettings(settings);
   checkTogether(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return toFrozen({
     settings,
-    openAiApiKey,
-    openAiBaseUrl,
+    ...credentials,
     hasProxy: findProxy(env),
     warnings: findOddVariables(env),
   });
@@ -149,10 +150,31 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-// ——— The provider ———
+// ——— The provider, and secrets ———
 
 const API_KEY_VARIABLE = 'OPENAI_API_KEY';
 const BASE_URL_VARIABLE = 'OPENAI_BASE_URL';
+/** Less could be guessed by whoever gets hold of the database. */
+const SECRET_LENGTH_MIN = 16;
+
+type Credentials = Pick<Config, 'openAiApiKey' | 'openAiBaseUrl' | 'sealingSecret'>;
+
+function readCredentials(env: Environment, problems: string[]): Credentials {
+  return {
+    openAiApiKey: readApiKey(env, problems),
+    openAiBaseUrl: readBaseUrl(env, problems),
+    sealingSecret: readSealingSecret(env, problems),
+  };
+}
+
+function readSealingSecret(env: Environment, problems: string[]): Secret | null {
+  const text = readVariable(env, SECRET_VARIABLE);
+  if (text === null) return null;
+  if (text.length < SECRET_LENGTH_MIN) {
+    problems.push(`${SECRET_VARIABLE} must have at least ${SECRET_LENGTH_MIN} characters.`);
+  }
+  return new Secret(text);
+}
 
 function readApiKey(env: Environment, problems: string[]): Secret | null {
   const text = readVariable(env, API_KEY_VARIABLE);
@@ -211,10 +233,9 @@ export function readWorkerConfig(): Config | null {
   const settings: unknown = JSON.parse(text);
   checkSettings(settings);
   const problems: string[] = [];
-  const openAiApiKey = readApiKey(process.env, problems);
-  const openAiBaseUrl = readBaseUrl(process.env, problems);
+  const credentials = readCredentials(process.env, problems);
   if (problems.length > 0) throw new ConfigError(problems);
-  return toFrozen({ settings, openAiApiKey, openAiBaseUrl, hasProxy: findProxy(process.env), warnings: [] });
+  return toFrozen({ settings, ...credentials, hasProxy: findProxy(process.env), warnings: [] });
 }
 
 function toFrozen(config: Config): Config {

@@ -21,6 +21,7 @@ export interface Setting<S extends TSchema = TSchema> {
 const PORT_MAX = 65_535;
 export const WORKERS_MAX = 64;
 const BODY_MIB_MAX = 1024;
+const FILE_MIB_MAX = 65_536;
 const SECONDS_MAX = 86_400;
 const LIST_MAX = 100;
 const TEXT_MAX = 4096;
@@ -105,12 +106,61 @@ export const SETTINGS = Object.freeze({
     fallback: 32,
     about: 'The largest request body, in MiB.',
   }),
+  fileMib: setting({
+    flag: 'file-limit-mib',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 1, maximum: FILE_MIB_MAX }),
+    fallback: 512,
+    about: 'The largest file that comes in one request, in MiB; uploads in parts may be larger.',
+  }),
   runExpiresSeconds: setting({
     flag: 'run-expires-seconds',
     argument: 'NUMBER',
     schema: Type.Integer({ minimum: 1, maximum: SECONDS_MAX }),
     fallback: 600,
     about: 'How long a run may wait for its model, or for the outputs of its tools.',
+  }),
+  embeddingModel: setting({
+    flag: 'embedding-model',
+    argument: 'NAME',
+    schema: Type.String({ maxLength: 256 }),
+    fallback: '',
+    about: "The model of new vector stores. Without it: OpenAI's where OpenAI answers, else words alone.",
+  }),
+  embeddingDimensions: setting({
+    flag: 'embedding-dimensions',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 0, maximum: 16_000 }),
+    fallback: 0,
+    about: "Dimensions to ask that model for; 0 is the model's own.",
+  }),
+  rewriteModel: setting({
+    flag: 'rewrite-model',
+    argument: 'NAME',
+    schema: Type.String({ maxLength: 256 }),
+    fallback: '',
+    about: 'The language model that words search questions anew where a request asks for it.',
+  }),
+  ingestProcesses: setting({
+    flag: 'ingest-processes',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 1, maximum: 32 }),
+    fallback: 2,
+    about: 'Processes that read documents, for each worker.',
+  }),
+  ingestMemoryMib: setting({
+    flag: 'ingest-memory-mib',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 128, maximum: 65_536 }),
+    fallback: 1024,
+    about: 'What a process that reads a document may take, in MiB; a document that needs more fails.',
+  }),
+  ingestSeconds: setting({
+    flag: 'ingest-seconds',
+    argument: 'NUMBER',
+    schema: Type.Integer({ minimum: 1, maximum: SECONDS_MAX }),
+    fallback: 120,
+    about: 'How long the reading of one document may take.',
   }),
   drainSeconds: setting({
     flag: 'drain-seconds',
@@ -147,6 +197,8 @@ export const SettingsSchema = Type.Object(
 );
 
 export const VARIABLE_PREFIX = 'UNDERSTUDY_';
+/** Secrets have no flag and no place in the file, where they would be seen. */
+export const SECRET_VARIABLE = `${VARIABLE_PREFIX}SECRET`;
 
 /** `body-limit-mib` is `UNDERSTUDY_BODY_LIMIT_MIB`. */
 export function toVariable(flag: string): string {

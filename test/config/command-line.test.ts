@@ -39,7 +39,7 @@ test('the help names every flag with its variable and default', () => {
     expect(help).toContain(`--${flag}`);
     expect(help).toContain(`${toVariable(flag)}, default `);
     if (typeof fallback === 'number' || typeof fallback === 'string') {
-      expect(help).toContain(`${toVariable(flag)}, default ${fallback}\n`);
+      expect(help).toContain(`${toVariable(flag)}, default ${fallback === '' ? 'none' : fallback}\n`);
     }
   }
   expect(help).toContain('OPENAI_API_KEY');

@@ -40,6 +40,10 @@ const SAMPLES: Readonly<
     ['4', '4', 4],
     ['64', '64', 64],
   ],
+  fileMib: [
+    ['1', '1', 1],
+    ['2048', '2048', 2048],
+  ],
   dataDirectory: [
     ['/var/lib/a', '/var/lib/a', '/var/lib/a'],
     ['b', 'b', 'b'],
@@ -63,6 +67,30 @@ const SAMPLES: Readonly<
     ['64', '64', 64],
   ],
   runExpiresSeconds: [
+    ['60', '60', 60],
+    ['1', '1', 1],
+  ],
+  embeddingModel: [
+    ['text-embedding-3-small', 'text-embedding-3-small', 'text-embedding-3-small'],
+    ['bge-m3', 'bge-m3', 'bge-m3'],
+  ],
+  embeddingDimensions: [
+    ['512', '512', 512],
+    ['0', '0', 0],
+  ],
+  rewriteModel: [
+    ['gpt-4o-mini', 'gpt-4o-mini', 'gpt-4o-mini'],
+    ['llama3', 'llama3', 'llama3'],
+  ],
+  ingestProcesses: [
+    ['1', '1', 1],
+    ['4', '4', 4],
+  ],
+  ingestMemoryMib: [
+    ['512', '512', 512],
+    ['2048', '2048', 2048],
+  ],
+  ingestSeconds: [
     ['60', '60', 60],
     ['1', '1', 1],
   ],
