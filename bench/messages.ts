@@ -1,25 +1,35 @@
 /**
- * Messages created over HTTP by 64 clients, against raw inserts of rows of the same size with the same sync, in
- * transactions of as many as there are clients. `bun bench/messages.ts`
+ * Messages created over HTTP by 64 clients, against raw inserts of the same documents, with ids of the same kind, into the
+ * server's own tables with the same settings and the same sync, in transactions of as many as there are clients.
+ * `node scripts/bun.mjs bench/messages.ts`
  */
 
-import { Database } from 'bun:sqlite';
+import type { Database } from 'bun:sqlite';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isQuick, repeat, report, startServer, toMedian } from './harness.ts';
+import { systemClock } from '../src/clock.ts';
+import { createIds, toNativeSortKey } from '../src/ids.ts';
+import { openDatabase } from '../src/store/sqlite/schema.ts';
+import { isQuick, liftCallLimit, repeat, report, startServer, toMedian } from './harness.ts';
+
+liftCallLimit();
 
 const CLIENTS = 64;
 const MESSAGES = isQuick ? 4000 : 16_000;
-const ROUNDS = isQuick ? 3 : 5;
+const ROUNDS = isQuick ? 3 : 7;
+const TENANT = 'default';
+const LOCK_WAIT_MS = 1000;
 const AIM = 0.5;
 
+interface Figures {
+  readonly perSecond: number;
+  readonly perCpuSecond: number;
+}
+
+const ids = createIds(systemClock);
 const folder = await mkdtemp(join(tmpdir(), 'understudy-bench-raw-'));
-const database = new Database(join(folder, 'raw.db'), { create: true });
-database.run('PRAGMA journal_mode = WAL');
-database.run('PRAGMA synchronous = FULL');
-database.run('CREATE TABLE rows (id TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID');
-const insert = database.prepare('INSERT INTO rows (id, document) VALUES (?, ?)');
+const database = openDatabase({ directory: folder, file: join(folder, 'raw.db'), lockWaitMs: LOCK_WAIT_MS });
 const server = await startServer();
 const threads: string[] = [];
 for (let i = 0; i < CLIENTS; i += 1) {
@@ -29,18 +39,33 @@ const body = {
   role: 'user',
   content: 'A message of a usual length, as people write them to an assistant. '.repeat(3),
 };
-const document = await (await server.post(`/v1/threads/${threads[0]}/messages`, body)).text();
+const reply = await (await server.post(`/v1/threads/${threads[0]}/messages`, body)).json();
+const document = JSON.stringify(reply);
 
-function insertRaw(): number {
-  const begin = performance.now();
-  const group = database.transaction(() => {
-    for (let i = 0; i < CLIENTS; i += 1) insert.run(crypto.randomUUID(), document);
-  });
-  for (let done = 0; done < MESSAGES; done += CLIENTS) group();
-  return MESSAGES / ((performance.now() - begin) / 1000);
+/** On this thread, with nothing else to do: no HTTP, no checks, not even JSON. */
+function insertRaw(into: Database): Figures {
+  const begin = into.query('BEGIN IMMEDIATE');
+  const commit = into.query('COMMIT');
+  const insert = into.query<void, [string, string, string, string, string]>(
+    'INSERT INTO messages (tenant, parent, sort_key, id, version, document) VALUES (?, ?, ?, ?, 1, ?)',
+  );
+  const cpu = process.cpuUsage();
+  const beganMs = performance.now();
+  for (let done = 0; done < MESSAGES; done += CLIENTS) {
+    begin.run();
+    for (const thread of threads) {
+      const id = ids.create('message');
+      insert.run(TENANT, thread, toNativeSortKey(id) ?? '', id, document);
+    }
+    commit.run();
+  }
+  const seconds = (performance.now() - beganMs) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  const rows = Math.ceil(MESSAGES / CLIENTS) * CLIENTS;
+  return { perSecond: rows / seconds, perCpuSecond: (rows * 1e6) / (user + system) };
 }
 
-async function createMessages(): Promise<{ perSecond: number; cpu: number }> {
+async function createMessages(): Promise<Figures> {
   const cpu = await server.readCpu();
   const begin = performance.now();
   await repeat(MESSAGES, CLIENTS, async (index) => {
@@ -48,26 +73,31 @@ async function createMessages(): Promise<{ perSecond: number; cpu: number }> {
     if (response.status !== 200) throw new Error(await response.text());
     await response.text();
   });
-  return { perSecond: MESSAGES / ((performance.now() - begin) / 1000), cpu: (await server.readCpu()) - cpu };
+  return {
+    perSecond: MESSAGES / ((performance.now() - begin) / 1000),
+    perCpuSecond: MESSAGES / ((await server.readCpu()) - cpu),
+  };
 }
 
-const ratios: number[] = [];
-for (let round = 0; round < ROUNDS; round += 1) {
-  const raw = insertRaw();
-  const { perSecond, cpu } = await createMessages();
-  const perCpuSecond = MESSAGES / cpu;
-  ratios.push(perCpuSecond / raw);
+const ratios = { time: [] as number[], cpu: [] as number[] };
+// The first round warms both sides up and does not count.
+for (let round = 0; round <= ROUNDS; round += 1) {
+  const raw = insertRaw(database);
+  const http = await createMessages();
+  if (round === 0) continue;
+  ratios.time.push(http.perCpuSecond / raw.perSecond);
+  ratios.cpu.push(http.perCpuSecond / raw.perCpuSecond);
   console.log(
-    `raw ${raw.toFixed(0)} rows/s; HTTP ${perSecond.toFixed(0)} messages/s, ${perCpuSecond.toFixed(0)} a CPU second of the server`,
+    `raw ${raw.perSecond.toFixed(0)} rows/s, ${raw.perCpuSecond.toFixed(0)} a CPU second; ` +
+      `HTTP ${http.perSecond.toFixed(0)} messages/s, ${http.perCpuSecond.toFixed(0)} a CPU second of the server`,
   );
 }
 await server.stop();
 database.close();
 await rm(folder, { recursive: true, force: true });
-// Client and server share the two cores here, and the client's own HTTP costs more than half: so what the server spends counts.
-report(
-  'messages a CPU second over raw rows a second',
-  toMedian(ratios).toFixed(2),
-  `≥ ${AIM}; see bench/store.ts for the store alone`,
-  toMedian(ratios) >= AIM,
-);
+// Client and server share the cores here, and the client's own HTTP costs more than half: so what the server spends counts, on
+// both sides. Over raw rows a second the ratio would grow with every wait for the disk, which the raw side alone is charged for.
+const ratio = toMedian(ratios.cpu);
+report('messages over raw rows, both a CPU second', ratio.toFixed(2), `≥ ${AIM}`, ratio >= AIM);
+console.log(`messages a CPU second over raw rows a second of time: ${toMedian(ratios.time).toFixed(2)}`);
+console.log('bench/store.ts compares the store alone, without HTTP');

@@ -2,6 +2,10 @@
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { liftCallLimit } from './harness.ts';
+
+// Every figure inherits it.
+liftCallLimit();
 
 const NOT_FIGURES = new Set(['run.ts', 'harness.ts']);
 

