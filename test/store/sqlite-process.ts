@@ -15,9 +15,9 @@ export interface Child {
 
 const CHILD_LIFE_MAX_MS = 60_000;
 
-/** Starts a task of `sqlite-child.ts`. `prefix` is a shell command line to set limits with. */
-export function startChild(task: readonly string[], prefix = ''): Child {
-  const script = join(import.meta.dir, 'sqlite-child.ts');
+/** Starts a task of `sqlite-child.ts`, or of another program here. `prefix` is a shell command line to set limits with. */
+export function startChild(task: readonly string[], prefix = '', program = 'sqlite-child.ts'): Child {
+  const script = join(import.meta.dir, program);
   const child = Bun.spawn(['/bin/sh', '-c', `${prefix} exec "$@"`, 'sh', process.execPath, script, ...task], {
     stdin: 'pipe',
     stdout: 'pipe',

@@ -37,8 +37,15 @@ export interface OpenOptions {
   readonly file: string;
   /** How long another process may hold the file while this one opens it. */
   readonly lockWaitMs: number;
+  /** What the file's header says that it is; `APPLICATION_ID` unless it is another one of this program's files. */
+  readonly applicationId?: number;
   readonly migrations?: readonly Migration[];
+  /** None for a file that holds no records: it then has no table of collections either. */
   readonly collections?: Readonly<Record<string, CollectionSpec>>;
+  /** Statements that come before anything is written: what the file's header says of its pages. */
+  readonly layout?: readonly string[];
+  /** KiB of pages that are kept in memory. */
+  readonly cacheKib?: number;
 }
 
 const BUSY_RETRY_MS = 5;
@@ -96,11 +103,12 @@ function openOnce(options: OpenOptions): Database {
   const database = new Database(options.file, { readwrite: true, strict: true });
   try {
     checkOwner(database, options);
+    for (const statement of options.layout ?? []) database.run(statement);
     database.run('PRAGMA journal_mode = WAL');
     database.run('PRAGMA synchronous = FULL');
     database.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     database.run(`PRAGMA journal_size_limit = ${LOG_BYTES_KEPT}`);
-    database.run(`PRAGMA cache_size = -${CACHE_KIB}`);
+    database.run(`PRAGMA cache_size = -${options.cacheKib ?? CACHE_KIB}`);
     database.run('PRAGMA temp_store = MEMORY');
     migrate(database, options);
     return database;
@@ -125,7 +133,7 @@ function checkOwner(database: Database, options: OpenOptions): number {
   }));
   const { version, owner, tables } = readHeader();
   const isNew = owner === 0 && version === 0 && tables === 0;
-  if (owner !== APPLICATION_ID && !isNew) {
+  if (owner !== (options.applicationId ?? APPLICATION_ID) && !isNew) {
     throw new StoreError('unavailable', `'${options.file}' is a database of another program.`);
   }
   const known = (options.migrations ?? MIGRATIONS).length;
@@ -154,7 +162,7 @@ function migrate(database: Database, options: OpenOptions): void {
       return true;
     }
     migration.apply(database);
-    database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+    database.run(`PRAGMA application_id = ${options.applicationId ?? APPLICATION_ID}`);
     database.run(`PRAGMA user_version = ${version + 1}`);
     return false;
   });
@@ -183,6 +191,7 @@ function toStaleCollections(
   database: Database,
   collections: Readonly<Record<string, CollectionSpec>>,
 ): StaleCollection[] {
+  if (Object.keys(collections).length === 0) return [];
   const rows = database.query<{ name: string; filters: string }, []>(
     'SELECT name, filters FROM schema_collections',
   );
