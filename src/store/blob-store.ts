@@ -8,7 +8,8 @@ export const PIECE_BYTES_MAX = 256 * 1024;
 
 export interface BlobStore {
   /**
-   * Writes one piece, counted from 0. Acknowledged when it is durable. Writing it again replaces it.
+   * Writes one piece, counted from 0. Acknowledged when it is durable. Writing it again replaces it. The bytes
+   * are handed over: the caller neither reads nor changes them any more.
    * Errors: `StoreError` (`unavailable`, `misuse` for a piece that is too large).
    */
   putPiece(tenant: string, blob: string, index: number, bytes: Uint8Array): Promise<void>;
