@@ -11,7 +11,13 @@ import { prepare, ROOT, say } from './setup/install.mjs';
 export const BINARY = `dist/understudy${process.platform === 'win32' ? '.exe' : ''}`;
 
 /** The program, and what it runs on threads of its own: each is found by its path in the executable. */
-const ENTRY_POINTS = ['src/main.ts', 'src/store/sqlite/thread.ts'];
+const ENTRY_POINTS = [
+  'src/main.ts',
+  'src/store/sqlite/thread.ts',
+  'src/store/sqlite/blob-thread.ts',
+  'src/vector/sqlite/write-thread.ts',
+  'src/vector/sqlite/read-thread.ts',
+];
 /** Names stay: errors are told apart by them in logs. A `bunfig.toml` that lies where the program is started is none of its own. */
 const FLAGS = ['--minify-syntax', '--minify-whitespace', '--no-compile-autoload-bunfig'];
 /** Halves the time to the first answer, for 4 MiB. Made for this machine, so not for others. */

@@ -3,30 +3,45 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { systemClock } from './clock.ts';
+import { composeRetrieval, type RetrievalSettings } from './compose-retrieval.ts';
 import { createIds } from './ids.ts';
+import { INGEST_SWEEP_MS, sweepIngests } from './ingest/ingest-recovery.ts';
 import { type Log, toLogFields } from './log.ts';
 import { findLocalServers, type LocalServer } from './providers/local-servers.ts';
 import { createOpenAiProvider } from './providers/openai/openai-provider.ts';
 import { createRehearsalProvider } from './providers/rehearsal/rehearsal-provider.ts';
 import { createRouter } from './providers/router.ts';
 import { createUpstream } from './providers/upstream.ts';
-import { createHostCheck, toPath } from './routes/manners.ts';
+import { createHostCheck } from './routes/manners.ts';
 import { createValidator } from './routes/validation.ts';
 import { toOwner } from './runs/leases.ts';
 import { startSweeping, sweepRuns } from './runs/recovery.ts';
 import { createRunEngine, type RunEngine } from './runs/run-engine.ts';
+import { createFileSearchTool } from './runs/tools/file-search.ts';
 import { createServer, type HttpHandler } from './server.ts';
-import { finishDeletions } from './services/threads.ts';
+import { createBlobDrafts, type DetachFile, LOOSE_SWEEP_MS } from './services/blob-drafts.ts';
+import { finishDeletions } from './services/deletions.ts';
+import { EXPIRATION_SWEEP_MS, sweepExpirations } from './services/expirations.ts';
+import { readImageFile } from './services/file-images.ts';
+import { expireFile } from './services/files.ts';
+import { startSweeper } from './services/sweeper.ts';
+import { expireUpload } from './services/uploads.ts';
+import { detachFile } from './services/vector-store-files.ts';
+import { expireVectorStore } from './services/vector-stores.ts';
+import { createSqliteBlobStore } from './store/sqlite/blob-store.ts';
 import { createSqliteStore } from './store/sqlite/sqlite-store.ts';
 import type { Store } from './store/store.ts';
+import { createSqliteVectorIndex } from './vector/sqlite/sqlite-vector-index.ts';
 
-export interface AppSettings {
+export interface AppSettings extends RetrievalSettings {
   readonly version: string;
   readonly dataDirectory: string;
   /** Names, besides addresses and `localhost`, under which the server answers. */
   readonly allowedHosts: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly bodyBytesMax: number;
+  /** The largest file that comes in one request. */
+  readonly fileBytesMax: number;
   /** How long a turn of the model, and each wait for the client, may take. */
   readonly runExpiresMs: number;
   readonly openAiApiKey: string | null;
@@ -39,6 +54,11 @@ export interface AppSettings {
   readonly onStoreLost: (reason: string) => void;
   /** Tells this server's own address: it must not ask itself. */
   readonly isSelf: (baseUrl: string) => boolean;
+  /**
+   * Keeps a request's connection open although nothing seems to happen on it, until what it answers is called: the
+   * server's timer runs on while bytes come, or go, slowly.
+   */
+  readonly holdOpen: (request: Request) => () => void;
 }
 
 export interface App {
@@ -58,8 +78,11 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   const clock = systemClock;
   const ids = createIds(clock);
   const isConfigured = settings.openAiApiKey !== null || settings.openAiBaseUrl !== null;
-  const [store, localServers] = await Promise.all([
-    createSqliteStore({ directory: settings.dataDirectory, clock, onLost: settings.onStoreLost }),
+  const { dataDirectory: directory, onStoreLost: onLost } = settings;
+  const [store, blobs, index, localServers] = await Promise.all([
+    createSqliteStore({ directory, clock, onLost }),
+    createSqliteBlobStore({ directory, onLost }),
+    createSqliteVectorIndex({ directory, onLost }),
     isConfigured ? [] : findLocalServers({ fetch }),
   ]);
   const localServer = localServers[0] ?? null;
@@ -79,24 +102,38 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
       isSelf: settings.isSelf,
     },
   });
-  const runs = createRunEngine(
-    { store, clock, ids, log },
-    {
-      owner: toOwner(hostname(), process.pid, randomUUID()),
-      settings: { expiresMs: settings.runExpiresMs },
-      serverTools: [],
-    },
-  );
-  const recovery = { store, clock, ids, log, router, runs, isProcessAlive };
-  await takeUpWhatIsLeft(recovery, log);
-  const sweeping = startSweeping(recovery);
+  const owner = toOwner(hostname(), process.pid, randomUUID());
+  const ports = { store, blobs, index, router, clock, ids, log };
+  const retrieval = composeRetrieval({ ...ports, owner }, settings);
+  const runs = createRunEngine(ports, {
+    owner,
+    settings: { expiresMs: settings.runExpiresMs },
+    serverTools: [createFileSearchTool({ store, clock, search: retrieval.search })],
+    readImage: (tenant, fileId, bytesMax) => readImageFile(ports, tenant, fileId, bytesMax),
+  });
+  const deps = { ...ports, ...retrieval, runs, isProcessAlive };
+  await takeUpWhatIsLeft(deps);
+  const sweeping = startSweeping(deps);
+  const detach: DetachFile = (scope, fileId) => detachFile(deps, scope, fileId);
+  const files = { ...ports, detachFile: detach };
+  const drafts = createBlobDrafts({ ...files, owner, isProcessAlive });
+  const sweepers = [
+    startSweeper(log, 'loose bytes not removed', LOOSE_SWEEP_MS, () => drafts.sweep()),
+    startSweeper(log, 'what is due not ended', EXPIRATION_SWEEP_MS, () =>
+      sweepExpirations(files, {
+        file: (tenant, id) => expireFile(files, tenant, id),
+        upload: (tenant, id) => expireUpload(files, tenant, id),
+        vector_store: (tenant, id) => expireVectorStore(deps, tenant, id),
+      }),
+    ),
+    startSweeper(log, 'files not swept', INGEST_SWEEP_MS, () => sweepIngests(deps)),
+  ];
   const handle = createServer({
-    store,
-    router,
-    clock,
-    ids,
-    log,
-    runs,
+    ...deps,
+    drafts,
+    detachFile: detach,
+    fileBytesMax: settings.fileBytesMax,
+    holdOpen: settings.holdOpen,
     validator: createValidator(),
     authenticate: () => ({ tenant: OPEN_TENANT }),
     bodyBytesMax: settings.bodyBytesMax,
@@ -107,8 +144,10 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   let closing: Promise<void> | null = null;
   const close = async (graceMs: number): Promise<void> => {
     await sweeping.stop();
-    await runs.close(graceMs);
-    await store.close();
+    await Promise.all([runs.close(graceMs), drafts.drain(graceMs)]);
+    await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
+    await retrieval.close();
+    await Promise.all([store.close(), blobs.close(), index.close()]);
   };
   return {
     handle,
@@ -123,11 +162,18 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
 }
 
 /** What cannot be taken up now is tried again by the sweeper, or at the next start. */
-async function takeUpWhatIsLeft(deps: Parameters<typeof sweepRuns>[0], log: Log): Promise<void> {
+async function takeUpWhatIsLeft(
+  deps: Parameters<typeof sweepRuns>[0] &
+    Parameters<typeof finishDeletions>[0] &
+    Parameters<typeof sweepIngests>[0],
+): Promise<void> {
+  const { log } = deps;
   try {
     const taken = await sweepRuns(deps);
     const deletions = await finishDeletions(deps);
-    if (taken + deletions > 0) log.info('taken up after a restart', { runs: taken, deletions });
+    const ingests = await sweepIngests(deps);
+    if (taken + deletions + ingests > 0)
+      log.info('taken up after a restart', { runs: taken, deletions, ingests });
   } catch (error) {
     log.warn('not everything was taken up after a restart', toLogFields(error));
   }
@@ -141,69 +187,4 @@ function isProcessAlive(pid: number): boolean {
     // Somebody else's process: alive, but not ours to signal.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
-}
-
-/** A server that listens. */
-export interface RunningApp {
-  readonly url: string;
-  readonly port: number;
-  readonly localServer: LocalServer | null;
-  /** Stops accepting, lets active runs finish for as long as `graceMs`, and closes the store. */
-  close(graceMs: number): Promise<void>;
-}
-
-export interface ListenSettings {
-  readonly host: string;
-  /** 0: the system chooses. */
-  readonly port: number;
-  /** Whether other processes listen on the same port. */
-  readonly isPortShared: boolean;
-}
-
-/** A connection on which nothing happens for so long is closed; streams send comments more often. */
-const IDLE_SECONDS = 120;
-/** These wait for a model, which may take minutes to say anything. */
-const SLOW_PATHS = /^\/v1\/(chat\/completions|embeddings)$/;
-
-/** Opens the store and listens. Errors: as `createApp`; where the port cannot be had. */
-export async function startApp(
-  settings: Omit<AppSettings, 'isSelf'> & ListenSettings,
-  log: Log,
-): Promise<RunningApp> {
-  let self: URL | null = null;
-  const app = await createApp({ ...settings, isSelf: (url) => self !== null && leadsTo(url, self) }, log);
-  const server = Bun.serve({
-    hostname: settings.host,
-    port: settings.port,
-    reusePort: settings.isPortShared,
-    idleTimeout: IDLE_SECONDS,
-    // Bodies are bounded where they are read, which answers in the envelope.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch(request, server) {
-      if (SLOW_PATHS.test(toPath(request))) server.timeout(request, 0);
-      return app.handle(request);
-    },
-  });
-  self = server.url;
-  log.info('listening', { url: server.url.href, pid: process.pid });
-  return {
-    url: server.url.href,
-    port: server.port ?? settings.port,
-    localServer: app.localServer,
-    async close(graceMs) {
-      // New connections are refused; replies that are under way, streams too, go on.
-      const stopped = server.stop(false);
-      await app.close(graceMs);
-      await Promise.race([stopped, Bun.sleep(CLOSE_MS)]);
-      await server.stop(true);
-    },
-  };
-}
-
-/** Replies that are still being read when the runs behind them have ended. */
-const CLOSE_MS = 1_000;
-
-function leadsTo(url: string, self: URL): boolean {
-  const { hostname: name, port } = new URL(url);
-  return port === self.port && (name === self.hostname || /^(localhost|127\.[\d.]+|\[::1\])$/.test(name));
 }

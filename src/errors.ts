@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'model_not_found'
   | 'conflict'
   | 'request_too_large'
+  | 'range_not_satisfiable'
   | 'unsupported_media_type'
   | 'rate_limit_exceeded'
   | 'insufficient_quota'
@@ -54,6 +55,7 @@ export const ERROR_RENDERINGS: Readonly<Record<ErrorCode, Rendering>> = Object.f
   model_not_found: { status: 404, type: 'invalid_request_error', code: 'model_not_found' },
   conflict: { status: 409, type: 'invalid_request_error', code: 'conflict' },
   request_too_large: { status: 413, type: 'invalid_request_error', code: 'request_too_large' },
+  range_not_satisfiable: { status: 416, type: 'invalid_request_error', code: 'range_not_satisfiable' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', code: 'unsupported_media_type' },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded' },
   insufficient_quota: { status: 429, type: 'insufficient_quota', code: 'insufficient_quota' },

@@ -9,6 +9,7 @@ import {
   readWorkerConfig,
   toWorkerEnvironment,
 } from './config.ts';
+import { READER_ARGUMENT } from './ingest/reader-argument.ts';
 import { createLog, type Log } from './log.ts';
 import { VERSION } from './version.ts';
 
@@ -18,6 +19,7 @@ const MIB = 1024 * 1024;
 
 /** Answers the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv[0] === READER_ARGUMENT) return await (await import('./ingest/reader-main.ts')).serveReader();
   const handed = readWorkerConfig();
   if (handed !== null) return await serveAsWorker(handed);
   const { command, problems } = parseCommandLine(argv);
@@ -53,7 +55,7 @@ async function serveAsWorker(config: Config): Promise<number> {
     graceMs: settings.drainSeconds * 1000,
     log,
     async start() {
-      const { startApp } = await import('./app.ts');
+      const { startApp } = await import('./listen.ts');
       const { toListenError } = await import('./cluster/port.ts');
       return await startApp(
         {
@@ -65,7 +67,15 @@ async function serveAsWorker(config: Config): Promise<number> {
           allowedHosts: settings.allowHosts,
           corsOrigins: settings.corsOrigins,
           bodyBytesMax: settings.bodyMib * MIB,
+          fileBytesMax: settings.fileMib * MIB,
           runExpiresMs: settings.runExpiresSeconds * 1000,
+          embeddingModel: settings.embeddingModel === '' ? null : settings.embeddingModel,
+          embeddingDimensions: settings.embeddingDimensions === 0 ? null : settings.embeddingDimensions,
+          rewriteModel: settings.rewriteModel === '' ? null : settings.rewriteModel,
+          ingestProcesses: settings.ingestProcesses,
+          ingestMemoryBytes: settings.ingestMemoryMib * MIB,
+          ingestTimeoutMs: settings.ingestSeconds * 1000,
+          sealingSecret: config.sealingSecret?.reveal() ?? null,
           openAiApiKey: config.openAiApiKey?.reveal() ?? null,
           openAiBaseUrl: config.openAiBaseUrl,
           allowLoopbackUpstreams: isLoopback(settings.host),

@@ -6,8 +6,17 @@ import { ApiError, toErrorBody } from './errors.ts';
 import { toLogFields } from './log.ts';
 import { registerAssistants } from './routes/assistants.ts';
 import { registerDocs } from './routes/docs.ts';
+import { registerFileBatches } from './routes/file-batches.ts';
+import { registerFiles } from './routes/files.ts';
 import { registerHealth } from './routes/health.ts';
-import { checkBeta, checkPath, findMethods, type HostCheck, toPath } from './routes/manners.ts';
+import {
+  checkBeta,
+  checkPath,
+  findMethods,
+  type HostCheck,
+  toPath,
+  toUnsupportedMethod,
+} from './routes/manners.ts';
 import { registerMessages } from './routes/messages.ts';
 import { registerModelEndpoints } from './routes/model-endpoints.ts';
 import { REQUEST_ID_HEADER, type ResponseSettings } from './routes/request.ts';
@@ -15,6 +24,9 @@ import type { RouteDeps } from './routes/route-deps.ts';
 import { registerRuns } from './routes/runs.ts';
 import { registerSteps } from './routes/steps.ts';
 import { registerThreads } from './routes/threads.ts';
+import { registerUploads } from './routes/uploads.ts';
+import { registerVectorStoreFiles } from './routes/vector-store-files.ts';
+import { registerVectorStores } from './routes/vector-stores.ts';
 import { StoreError } from './store/store.ts';
 
 /** The version of the REST API, as OpenAI's servers say it in every answer. */
@@ -74,6 +86,11 @@ export function createServer(deps: ServerDeps): HttpHandler {
   registerMessages(app, deps);
   registerRuns(app, deps);
   registerSteps(app, deps);
+  registerFiles(app, deps);
+  registerUploads(app, deps);
+  registerVectorStores(app, deps);
+  registerVectorStoreFiles(app, deps);
+  registerFileBatches(app, deps);
   registerModelEndpoints(app, deps);
   registerHealth(app, deps);
   registerDocs(app, deps.version);
@@ -105,7 +122,7 @@ function toUnknownUrl(app: Elysia, request: Request, set: ResponseSettings): Api
   const allowed = findMethods(app.routes, path);
   if (allowed.length === 0) return new ApiError('unknown_url', `Invalid URL (${method} ${path})`);
   set.headers.allow = allowed.join(', ');
-  return new ApiError('method_not_supported', `Not allowed to ${method} on ${path}.`);
+  return toUnsupportedMethod(request);
 }
 
 /** What a client did wrong is its own affair; what went wrong here is the operator's. */

@@ -49,7 +49,25 @@ function correctStream(path: string): Correction {
 
 const SDK = 'The official SDK (openai 7.57.0 on npm) knows it, and its programs send or read it.';
 
+const HYBRID = {
+  type: 'object',
+  properties: {
+    embedding_weight: { type: 'number', minimum: 0 },
+    text_weight: { type: 'number', minimum: 0 },
+  },
+  required: ['embedding_weight', 'text_weight'],
+};
+
 export const CORRECTIONS: readonly Correction[] = [
+  ...[
+    '/components/schemas/VectorStoreSearchRequest/properties/ranking_options/properties/hybrid_search',
+    '/components/schemas/FileSearchRankingOptions/properties/hybrid_search',
+  ].map((at) => ({
+    at,
+    was: undefined,
+    value: HYBRID,
+    why: 'The service takes the weights of the two sides in all ranking options; the document says so for Responses only.',
+  })),
   ...[
     'ListAssistantsResponse',
     'ListMessagesResponse',

@@ -16,6 +16,8 @@ export interface Started {
   /** Whether the variable is set; its value is nobody's business. */
   readonly hasApiKey: boolean;
   readonly baseUrl: string | null;
+  /** The model of new vector stores, as configured; empty where none is. */
+  readonly embeddingModel: string;
   readonly findings: StartupFindings;
 }
 
@@ -38,6 +40,7 @@ export function announce(config: Config, version: string, ready: ReadyMessage, l
     dataDirectory: resolve(config.settings.dataDirectory),
     hasApiKey: config.openAiApiKey !== null,
     baseUrl: config.openAiBaseUrl,
+    embeddingModel: config.settings.embeddingModel,
     findings: ready.findings,
   };
   if (process.stderr.isTTY) {
@@ -45,7 +48,9 @@ export function announce(config: Config, version: string, ready: ReadyMessage, l
     return;
   }
   const { url, workers, store, dataDirectory } = started;
-  log.info('started', { version, url, workers, store, data: dataDirectory, model: toModelText(started) });
+  const model = toModelText(started);
+  const search = toSearchText(started);
+  log.info('started', { version, url, workers, store, data: dataDirectory, model, search });
 }
 
 /** Text for a person at a terminal, ended by a line end. */
@@ -63,6 +68,7 @@ export function toBanner(started: Started): string {
     `  Store      ${started.store}, ${started.dataDirectory}`,
     `  Model      ${toModelText(started)}`,
     `             ${REHEARSAL} is always there: offline, scripted, no language model`,
+    `  Search     ${toSearchText(started)}`,
     '',
     `  In your program: new OpenAI({ baseURL: '${baseUrl}', apiKey: 'understudy' }), or OPENAI_BASE_URL=${baseUrl}`,
     `  From a shell:    curl ${baseUrl}/assistants -H 'content-type: application/json' -d '{"model":"${model}"}'`,
@@ -77,7 +83,11 @@ function toReachable(url: string): string {
 }
 
 /** Where the answers come from, or what to set. */
-export function toModelText({ hasApiKey, baseUrl, findings }: Omit<Started, 'url'>): string {
+export function toModelText({
+  hasApiKey,
+  baseUrl,
+  findings,
+}: Pick<Started, 'hasApiKey' | 'baseUrl' | 'findings'>): string {
   const key = hasApiKey ? ' with OPENAI_API_KEY' : " with the request's key";
   if (baseUrl !== null) return `${baseUrl}${key}`;
   if (hasApiKey) return 'OpenAI, with OPENAI_API_KEY';
@@ -89,4 +99,15 @@ export function toModelText({ hasApiKey, baseUrl, findings }: Omit<Started, 'url
   const more = localServer.modelCount - localServer.models.length;
   const models = `${localServer.models.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
   return `${name} at ${localServer.baseUrl}, found at start: ${models === '' ? 'no model loaded yet' : models}`;
+}
+
+/** By what new vector stores are searched, or what to set. */
+export function toSearchText({
+  hasApiKey,
+  baseUrl,
+  embeddingModel,
+}: Pick<Started, 'hasApiKey' | 'baseUrl' | 'embeddingModel'>): string {
+  if (embeddingModel !== '') return `by words and by the vectors of ${embeddingModel}`;
+  if (hasApiKey && baseUrl === null) return "by words and by the vectors of OpenAI's text-embedding-3-large";
+  return 'by words; by meaning too with --embedding-model';
 }

@@ -11,18 +11,17 @@ import {
   toAssistant,
 } from '../services/assistants.ts';
 import { toListObject, toPageRequest } from '../services/lists.ts';
-import { readBody, readQuery } from './request.ts';
+import { readBody, readQuery, toCaller } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
 
 export function registerAssistants(app: Elysia, deps: RouteDeps): void {
   app
     .post(
       '/v1/assistants',
-      async ({ request }) => {
-        const scope = deps.authenticate(request);
-        return toAssistant(
-          await createAssistant(deps, scope, await readBody(deps, request, CreateAssistantRequest)),
-        );
+      async ({ request, set }) => {
+        const caller = toCaller(deps, request, set);
+        const body = await readBody(deps, request, CreateAssistantRequest);
+        return toAssistant(await createAssistant(deps, caller, body));
       },
       { parse: 'none' },
     )
@@ -35,10 +34,10 @@ export function registerAssistants(app: Elysia, deps: RouteDeps): void {
     )
     .post(
       '/v1/assistants/:assistant_id',
-      async ({ request, params }) => {
-        const scope = deps.authenticate(request);
+      async ({ request, params, set }) => {
+        const caller = toCaller(deps, request, set);
         const body = await readBody(deps, request, ModifyAssistantRequest);
-        return toAssistant(await modifyAssistant(deps, scope, params.assistant_id, body));
+        return toAssistant(await modifyAssistant(deps, caller, params.assistant_id, body));
       },
       { parse: 'none' },
     )

@@ -44,6 +44,11 @@ export function checkPath(request: Request): void {
   }
 }
 
+/** 405 in OpenAI's words. */
+export function toUnsupportedMethod(request: Request): ApiError {
+  return new ApiError('method_not_supported', `Not allowed to ${request.method} on ${toPath(request)}.`);
+}
+
 /** The methods, of those that routes are registered for, with which a path is served. Runs for unknown URLs only. */
 export function findMethods(
   routes: readonly { readonly method: string; readonly path: string }[],

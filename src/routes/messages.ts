@@ -11,17 +11,17 @@ import {
   listMessages,
   modifyMessage,
 } from '../services/messages.ts';
-import { readBody, readQuery } from './request.ts';
+import { readBody, readQuery, toCaller } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
 
 export function registerMessages(app: Elysia, deps: RouteDeps): void {
   app
     .post(
       '/v1/threads/:thread_id/messages',
-      async ({ request, params }) => {
-        const scope = deps.authenticate(request);
+      async ({ request, params, set }) => {
+        const caller = toCaller(deps, request, set);
         const body = await readBody(deps, request, CreateMessageRequest);
-        return toMessage(await createMessage(deps, scope, params.thread_id, body));
+        return toMessage(await createMessage(deps, caller, params.thread_id, body));
       },
       { parse: 'none' },
     )

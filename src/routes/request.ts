@@ -25,6 +25,14 @@ export interface ResponseSettings {
 
 export const REQUEST_ID_HEADER = 'x-request-id';
 
+/** The official clients wait five seconds between two looks at a run or a file unless they are told otherwise. */
+const POLL_AFTER_MS = '200';
+
+/** Tells a client that polls when to look again. */
+export function hintPolling(set: ResponseSettings): void {
+  set.headers['openai-poll-after-ms'] = POLL_AFTER_MS;
+}
+
 export function toCaller(deps: RequestDeps, request: Request, set: ResponseSettings): Caller {
   return {
     scope: deps.authenticate(request),

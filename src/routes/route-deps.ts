@@ -1,9 +1,36 @@
+import type { IngestEngine } from '../ingest/ingest-engine.ts';
 import type { Ports } from '../ports.ts';
+import type { Embedders } from '../providers/embeddings.ts';
+import type { HeaderSealer } from '../retrieval/header-sealer.ts';
+import type { RewriteQueries } from '../retrieval/rewrite.ts';
+import type { Search } from '../retrieval/search.ts';
+import type { Serial } from '../retrieval/serial.ts';
 import type { RunEngine } from '../runs/run-engine.ts';
+import type { BlobDrafts, DetachFile } from '../services/blob-drafts.ts';
+import type { HoldOpen } from './multipart.ts';
 import type { RequestDeps } from './request.ts';
 
 /**
  * What the routes are handed. Handlers are registered with `parse: 'none'`: they read the body themselves, with a
  * bound, and with OpenAI's errors.
  */
-export type RouteDeps = Ports & RequestDeps & { readonly runs: RunEngine };
+export type RouteDeps = Ports &
+  RequestDeps & {
+    readonly runs: RunEngine;
+    readonly ingests: IngestEngine;
+    readonly embedders: Embedders;
+    readonly sealer: HeaderSealer;
+    readonly serial: Serial;
+    readonly search: Search;
+    readonly rewrite: RewriteQueries;
+    readonly drafts: BlobDrafts;
+    /** Takes a file out of every vector store that it is in. */
+    readonly detachFile: DetachFile;
+    /** The largest file that comes in one request. */
+    readonly fileBytesMax: number;
+    /**
+     * Keeps a request's connection open although nothing seems to happen on it, until what it answers is called. Call
+     * that before the answer ends.
+     */
+    readonly holdOpen: HoldOpen;
+  };

@@ -11,11 +11,9 @@ import {
 import { toListObject, toPageRequest } from '../services/lists.ts';
 import { createRun, createThreadAndRun, type StartedRun } from '../services/run-creation.ts';
 import { cancelRun, getRun, listRuns, modifyRun, submitToolOutputs } from '../services/runs.ts';
-import { readBody, readQuery, toCaller, toStreamResponse } from './request.ts';
+import { readIncludesContent } from '../services/steps.ts';
+import { hintPolling, readBody, readQuery, toCaller, toStreamResponse } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
-
-/** The official clients wait five seconds between two looks at a run unless they are told otherwise. */
-const POLL_AFTER_MS = '200';
 
 export function registerRuns(app: Elysia, deps: RouteDeps): void {
   app
@@ -23,8 +21,9 @@ export function registerRuns(app: Elysia, deps: RouteDeps): void {
       '/v1/threads/runs',
       async ({ request, set }) => {
         const caller = toCaller(deps, request, set);
+        const includesContent = readIncludesContent(readQuery(request));
         const body = await readBody(deps, request, CreateThreadAndRunRequest);
-        return toReply(await createThreadAndRun(deps, caller, body));
+        return toReply(await createThreadAndRun(deps, caller, body, includesContent));
       },
       { parse: 'none' },
     )
@@ -32,8 +31,9 @@ export function registerRuns(app: Elysia, deps: RouteDeps): void {
       '/v1/threads/:thread_id/runs',
       async ({ request, params, set }) => {
         const caller = toCaller(deps, request, set);
+        const includesContent = readIncludesContent(readQuery(request));
         const body = await readBody(deps, request, CreateRunRequest);
-        return toReply(await createRun(deps, caller, params.thread_id, body));
+        return toReply(await createRun(deps, caller, params.thread_id, body, includesContent));
       },
       { parse: 'none' },
     )
@@ -43,7 +43,7 @@ export function registerRuns(app: Elysia, deps: RouteDeps): void {
     })
     .get('/v1/threads/:thread_id/runs/:run_id', async ({ request, params, set }) => {
       const scope = deps.authenticate(request);
-      set.headers['openai-poll-after-ms'] = POLL_AFTER_MS;
+      hintPolling(set);
       return toRun((await getRun(deps, scope, params.thread_id, params.run_id)).record);
     })
     .post(

@@ -11,16 +11,17 @@ import {
   modifyThread,
   toThread,
 } from '../services/threads.ts';
-import { readBody, readMetadataFilter, readQuery } from './request.ts';
+import { readBody, readMetadataFilter, readQuery, toCaller } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
 
 export function registerThreads(app: Elysia, deps: RouteDeps): void {
   app
     .post(
       '/v1/threads',
-      async ({ request }) => {
-        const scope = deps.authenticate(request);
-        return toThread(await createThread(deps, scope, await readBody(deps, request, CreateThreadRequest)));
+      async ({ request, set }) => {
+        const caller = toCaller(deps, request, set);
+        const body = await readBody(deps, request, CreateThreadRequest);
+        return toThread(await createThread(deps, caller, body));
       },
       { parse: 'none' },
     )
@@ -35,10 +36,10 @@ export function registerThreads(app: Elysia, deps: RouteDeps): void {
     )
     .post(
       '/v1/threads/:thread_id',
-      async ({ request, params }) => {
-        const scope = deps.authenticate(request);
+      async ({ request, params, set }) => {
+        const caller = toCaller(deps, request, set);
         const body = await readBody(deps, request, ModifyThreadRequest);
-        return toThread(await modifyThread(deps, scope, params.thread_id, body));
+        return toThread(await modifyThread(deps, caller, params.thread_id, body));
       },
       { parse: 'none' },
     )

@@ -4,6 +4,7 @@ import { toSeconds } from '../clock.ts';
 import type { Ports } from '../ports.ts';
 import type { MessageObject, MessageObject as MessageRecord } from '../schemas/generated/messages.ts';
 import type { Write } from '../store/store.ts';
+import { countCharacters, type TextPiece } from './citations.ts';
 import type { IncompleteReason, LastError, RunRecord, RunUsage, StepRecord } from './run-records.ts';
 import { NO_USAGE, toRunScope, toThreadScope } from './run-records.ts';
 
@@ -21,6 +22,30 @@ export type Ending =
 export interface MessageDraft {
   text: string;
   refusal: string;
+  readonly annotations: Annotation[];
+}
+
+type TextContent = Extract<MessageRecord['content'][number], { type: 'text' }>;
+export type Annotation = TextContent['text']['annotations'][number];
+
+export function createDraft(): MessageDraft {
+  return { text: '', refusal: '', annotations: [] };
+}
+
+/** Adds text to what was said; a citation is annotated. Answers the annotation. */
+export function addText(draft: MessageDraft, { text, citation }: TextPiece): Annotation | null {
+  const before = citation === null ? 0 : countCharacters(draft.text);
+  draft.text += text;
+  if (citation === null) return null;
+  const annotation: Annotation = {
+    type: 'file_citation',
+    text,
+    start_index: before,
+    end_index: before + countCharacters(text),
+    file_citation: { file_id: citation.fileId },
+  };
+  draft.annotations.push(annotation);
+  return annotation;
 }
 
 export function toNewMessage(deps: Deps, run: RunRecord): MessageRecord {
@@ -73,7 +98,7 @@ export function toNewStep(
 export function toContent(draft: MessageDraft): MessageRecord['content'] {
   const content: MessageRecord['content'] = [];
   if (draft.text !== '' || draft.refusal === '') {
-    content.push({ type: 'text', text: { value: draft.text, annotations: [] } });
+    content.push({ type: 'text', text: { value: draft.text, annotations: draft.annotations } });
   }
   if (draft.refusal !== '') content.push({ type: 'refusal', refusal: draft.refusal });
   return content;

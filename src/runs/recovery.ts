@@ -104,6 +104,7 @@ function continueRun(deps: RecoveryDeps, tenant: string, run: Versioned<RunRecor
     run,
     resolveModel: () => resolveAgain(deps, model, internal),
     requestId: deps.ids.create('request'),
+    headers: {},
     isContinued: true,
     opening: [],
     isStreamed: false,

@@ -7,6 +7,7 @@ import type { Write } from '../store/store.ts';
 import type { MessageEventName, RunEvent, StepEventName } from './events.ts';
 import { toLeaseDelete } from './leases.ts';
 import {
+  createDraft,
   type Ending,
   type MessageDraft,
   toEndedMessage,
@@ -141,7 +142,11 @@ function toOpenParts(recorder: TurnRecorder): OpenParts {
 /** Shows the calls as far as the model had made them. */
 function withCalls(step: StepRecord, recorder: TurnRecorder): StepRecord {
   if (step.step_details.type !== 'tool_calls' || step.step_details.tool_calls.length > 0) return step;
-  return { ...step, step_details: { type: 'tool_calls', tool_calls: recorder.calls.map(toFunctionCall) } };
+  const { serverTools } = recorder.context;
+  const calls = recorder.calls.map(
+    (call) => serverTools.get(call.name)?.toRecord(call) ?? toFunctionCall(call),
+  );
+  return { ...step, step_details: { type: 'tool_calls', tool_calls: calls } };
 }
 
 async function findOpenParts(deps: Deps, writer: RunWriter, mayHaveSteps: boolean): Promise<OpenParts> {
@@ -154,6 +159,6 @@ async function findOpenParts(deps: Deps, writer: RunWriter, mayHaveSteps: boolea
   const found = await deps.store.get<MessageRecord>('messages', scope, details.message_creation.message_id);
   return {
     steps,
-    message: found === null ? null : { record: found.record, draft: { text: '', refusal: '' } },
+    message: found === null ? null : { record: found.record, draft: createDraft() },
   };
 }

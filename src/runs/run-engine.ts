@@ -5,10 +5,11 @@
 
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
-import type { ResolvedModel } from '../providers/provider.ts';
+import type { RequestHeaders, ResolvedModel } from '../providers/provider.ts';
 import { StoreError, type Versioned } from '../store/store.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import type { RunEvent } from './events.ts';
+import type { ReadImage } from './images.ts';
 import { type InterruptionKind, RunInterruption } from './interruption.ts';
 import { LEASE_MS, LEASE_SCOPE, toLeaseRelease } from './leases.ts';
 import { runLoop } from './run-loop.ts';
@@ -16,6 +17,7 @@ import type { RunRecord } from './run-records.ts';
 import { toThreadScope } from './run-records.ts';
 import type { RunLoopDeps } from './run-work.ts';
 import { createRunWriter } from './run-writer.ts';
+import { createToollessModels } from './toolless-models.ts';
 import type { ServerTool } from './tools/server-tool.ts';
 
 /** Leases are renewed, and other processes' cancels noticed, this often. */
@@ -32,12 +34,16 @@ export interface RunStart {
   /** Called once. Errors: `ProviderError`, `RunFailure`; the run fails with it. */
   readonly resolveModel: () => ResolvedModel;
   readonly requestId: string;
+  /** Of the request; empty where there is none. In memory only. */
+  readonly headers: RequestHeaders;
   /** Whether there may be steps to go on from. */
   readonly isContinued: boolean;
   /** What was written before the start, to be announced first. */
   readonly opening: readonly RunEvent[];
   /** Whether somebody listens. */
   readonly isStreamed: boolean;
+  /** Whether who listens wants to see what searches found. */
+  readonly includesContent?: boolean;
   /** The run is only to be ended, for this reason. */
   readonly interruption?: InterruptionKind;
 }
@@ -70,10 +76,21 @@ export type RunEngineDeps = Pick<Ports, 'store' | 'clock' | 'ids' | 'log'>;
 
 export function createRunEngine(
   deps: RunEngineDeps,
-  options: { owner: string; settings: RunSettings; serverTools: readonly ServerTool[] },
+  options: {
+    readonly owner: string;
+    readonly settings: RunSettings;
+    readonly serverTools: readonly ServerTool[];
+    /** Without it, the model is told of each picture that it cannot be shown. */
+    readonly readImage?: ReadImage;
+  },
 ): RunEngine {
   const sessions = new Map<string, Session>();
-  const loopDeps: RunLoopDeps = { ...deps, serverTools: options.serverTools };
+  const loopDeps: RunLoopDeps = {
+    ...deps,
+    serverTools: options.serverTools,
+    readImage: options.readImage ?? (async () => null),
+    toolless: createToollessModels(deps.clock),
+  };
   const { expiresMs } = options.settings;
 
   const interruptSoon = (runId: string, kind: InterruptionKind): void => {
@@ -81,7 +98,7 @@ export function createRunEngine(
   };
 
   const drive = async (session: Session): Promise<void> => {
-    const { tenant, run, resolveModel, requestId, isContinued, opening } = session.start;
+    const { tenant, run, resolveModel, requestId, headers, isContinued, opening } = session.start;
     const { id } = run.record;
     const setDeadline = (atMs: number): void => {
       if (session.deadline !== null) clearTimeout(session.deadline);
@@ -91,7 +108,9 @@ export function createRunEngine(
       for (const event of opening) session.stream?.push(event);
       const writer = createRunWriter(deps, tenant, run);
       const { signal } = session.controller;
-      const work = { writer, resolveModel, signal, requestId, isContinued, expiresMs, setDeadline };
+      const includesContent = session.start.includesContent === true;
+      const asked = { resolveModel, requestId, headers, includesContent, isContinued };
+      const work = { ...asked, writer, signal, expiresMs, setDeadline };
       for await (const event of runLoop(loopDeps, work)) session.stream?.push(event);
     } catch (error) {
       deps.log.error('run stopped without an end', { runId: id, requestId, ...toLogFields(error) });

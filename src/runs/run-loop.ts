@@ -6,6 +6,7 @@
 import { toSeconds } from '../clock.ts';
 import type { ResolvedModel } from '../providers/provider.ts';
 import { askModel, isPromptTooLong } from './ask-model.ts';
+import { toKnownCitations } from './citations.ts';
 import type { RunEvent } from './events.ts';
 import { RunFailure, toLastError } from './failures.ts';
 import { RunInterruption } from './interruption.ts';
@@ -15,6 +16,8 @@ import { endRun } from './run-ending.ts';
 import { toRun } from './run-records.ts';
 import type { LoopState, RunLoopDeps, RunWork } from './run-work.ts';
 import { settleCalls } from './settle-calls.ts';
+import { toToolContext } from './tools/calls.ts';
+import { toFound } from './tools/found-passages.ts';
 import { toServerTools } from './tools/server-tool.ts';
 import { TurnRecorder } from './turn-recorder.ts';
 import { type History, NO_HISTORY, readHistory } from './turns.ts';
@@ -22,7 +25,13 @@ import { type History, NO_HISTORY, readHistory } from './turns.ts';
 /** Turns of the model in one go, without the client in between. */
 export const ROUNDS_MAX = 64;
 export async function* runLoop(deps: RunLoopDeps, work: RunWork): AsyncGenerator<RunEvent, void, undefined> {
-  const state: LoopState = { recorder: null, window: null, turns: [] };
+  const state: LoopState = {
+    recorder: null,
+    window: null,
+    turns: [],
+    foundTokensMax: null,
+    images: new Map(),
+  };
   try {
     work.signal.throwIfAborted();
     yield* runTurns(deps, work, state);
@@ -86,6 +95,7 @@ async function* runTurns(
   state.turns = history.turns;
   const resolved = work.resolveModel();
   yield* beginWork(deps, work);
+  if (history.nextTurn === 0) await prepareTools(deps, work);
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const spent = await findSpentBound(deps, work, state);
     if (spent !== null) return yield* await endRun(deps, writer, spent, null, true);
@@ -115,6 +125,12 @@ async function* beginWork(deps: RunLoopDeps, work: RunWork): AsyncGenerator<RunE
   yield { event: 'thread.run.in_progress', data: toRun(run) };
 }
 
+async function prepareTools(deps: RunLoopDeps, work: RunWork): Promise<void> {
+  const context = toToolContext(work);
+  const tools = [...toServerTools(work.writer.run, deps.serverTools).values()];
+  await Promise.all(tools.map((tool) => tool.prepare(context)));
+}
+
 /** A bound of the run's own that leaves nothing for another turn. */
 async function findSpentBound(deps: RunLoopDeps, work: RunWork, state: LoopState): Promise<Ending | null> {
   const { run } = work.writer;
@@ -140,13 +156,14 @@ async function* runTurn(
     turn: history.nextTurn,
     unfinished: history.unfinished,
     serverTools,
+    citations: serverTools.size === 0 ? null : toKnownCitations(toFound(state.turns)),
   });
   state.recorder = recorder;
   for await (const event of askModel(deps, work, state, resolved)) {
     if (recorder.opens(event)) yield* await recorder.open(event);
-    const announced = recorder.apply(event);
-    if (announced !== null) yield announced;
+    for (const announced of recorder.apply(event)) yield announced;
   }
+  yield* recorder.flush();
   work.signal.throwIfAborted();
   const cut = toCutShort(recorder);
   if (cut !== null || recorder.calls.length === 0) {

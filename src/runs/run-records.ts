@@ -45,9 +45,22 @@ export interface ModelCall {
   readonly arguments: string;
 }
 
+/** A passage that a search of the server's found, as the model is shown it and may cite it. */
+export interface FoundPassage {
+  /** `【4:0†report.pdf】`; no two passages of a run have the same. */
+  readonly marker: string;
+  readonly file_id: string;
+  /** The page that it begins on, from 1; null where the format has no pages. */
+  readonly page: number | null;
+  readonly text: string;
+}
+
 /** A call with what came of it. */
 export interface AnsweredCall extends ModelCall {
+  /** For a search: what there is to say besides what it found; may be empty. */
   readonly output: string;
+  /** What a search found, in the order of the step's `results`; absent for other calls. */
+  readonly found?: readonly FoundPassage[];
 }
 
 /** What a step carries besides what the client sees. */
@@ -66,6 +79,7 @@ export type StepRecord = RunStepObject & { readonly internal: StepInternals };
 
 export type ToolStepDetails = Extract<RunStepObject['step_details'], { type: 'tool_calls' }>;
 export type ToolCallRecord = ToolStepDetails['tool_calls'][number];
+export type FileSearchRecord = Extract<ToolCallRecord, { type: 'file_search' }>;
 export type FunctionCallRecord = Extract<ToolCallRecord, { type: 'function' }>;
 
 /** Who works on a run that is not at an end, and until when. Kept under the run's id in the system's scope. */
@@ -91,9 +105,25 @@ export function toRun(record: RunRecord): RunObject {
   };
 }
 
-export function toStep(record: StepRecord): RunStepObject {
-  const { internal: _, ...step } = record;
-  return step;
+/** The wire's view; the texts that searches found are only in it where the client asks to include them. */
+export function toStep(record: StepRecord, includesContent = false): RunStepObject {
+  const { internal, ...step } = record;
+  if (!includesContent || step.step_details.type !== 'tool_calls') return step;
+  const calls = step.step_details.tool_calls.map((call) => {
+    const answered = internal.server_calls?.find(({ id }) => id === call.id);
+    return call.type === 'file_search' ? withContent(call, answered?.found ?? []) : call;
+  });
+  return { ...step, step_details: { type: 'tool_calls', tool_calls: calls } };
+}
+
+/** The record of a search with the texts of its results. */
+export function withContent(record: FileSearchRecord, found: readonly FoundPassage[]): FileSearchRecord {
+  const results = record.file_search.results?.map((result, index) => {
+    const text = found[index]?.text;
+    return text === undefined ? result : { ...result, content: [{ type: 'text' as const, text }] };
+  });
+  if (results === undefined) return record;
+  return { ...record, file_search: { ...record.file_search, results } };
 }
 
 export function isFunctionCall(call: ToolCallRecord): call is FunctionCallRecord {

@@ -1,8 +1,10 @@
 /** What the parts of the run loop hand to each other. */
 
 import type { Ports } from '../ports.ts';
-import type { ResolvedModel } from '../providers/provider.ts';
+import type { RequestHeaders, ResolvedModel } from '../providers/provider.ts';
+import type { ReadImage } from './images.ts';
 import type { RunWriter } from './run-writer.ts';
+import type { ToollessModels } from './toolless-models.ts';
 import type { ServerTool } from './tools/server-tool.ts';
 import type { TurnRecorder } from './turn-recorder.ts';
 import type { Turn } from './turns.ts';
@@ -15,6 +17,10 @@ export interface RunWork {
   /** Aborted with a `RunInterruption`. */
   readonly signal: AbortSignal;
   readonly requestId: string;
+  /** Of the request that started the work: tools may find keys there. In memory only; empty after a restart. */
+  readonly headers: RequestHeaders;
+  /** Whether the client who listens wants to see what searches found. */
+  readonly includesContent: boolean;
   /** False for a run that has just been made: it has no steps to go on from. */
   readonly isContinued: boolean;
   /** How long a turn of the model, and each wait for the client, may take. */
@@ -25,6 +31,8 @@ export interface RunWork {
 
 export type RunLoopDeps = Pick<Ports, 'store' | 'clock' | 'ids' | 'log'> & {
   readonly serverTools: readonly ServerTool[];
+  readonly readImage: ReadImage;
+  readonly toolless: ToollessModels;
 };
 
 /** What the loop keeps between turns. */
@@ -33,4 +41,8 @@ export interface LoopState {
   /** Read once: the thread cannot change while the run is active. */
   window: Window | null;
   turns: readonly Turn[];
+  /** What the passages that searches found may have together in the prompt, where the model refused more. */
+  foundTokensMax: number | null;
+  /** Pictures of the thread as data URLs, by the ids of their files; null for those that cannot be shown. */
+  readonly images: Map<string, string | null>;
 }

@@ -1,6 +1,7 @@
 /** After a turn with calls: the server's own are carried out, the client is asked for the others. */
 
 import { toSeconds } from '../clock.ts';
+import { toAnswerTokensMax } from './ask-model.ts';
 import type { RunEvent } from './events.ts';
 import { toLeaseWait } from './leases.ts';
 import { toEndedStep, toStepUpdate } from './parts.ts';
@@ -19,7 +20,10 @@ export async function* settleCalls(
   const { writer } = work;
   const { openToolStep } = recorder;
   if (openToolStep === null) throw new Error('calls without a step');
-  const answers = await answerServerCalls(recorder, work);
+  const answers = await answerServerCalls(recorder, work, {
+    firstNumber: state.turns.reduce((sum, turn) => sum + turn.calls.length, 0),
+    tokensMax: toAnswerTokensMax(work, state, recorder),
+  });
   const usage = recorder.usage ?? NO_USAGE;
   const { providerMetadata } = recorder;
   const step: StepRecord = {
@@ -68,6 +72,6 @@ export async function* settleCalls(
       ...(providerMetadata === undefined ? {} : { providerMetadata }),
     },
   ];
-  yield { event: 'thread.run.step.completed', data: toStep(ended) };
+  yield { event: 'thread.run.step.completed', data: toStep(ended, work.includesContent) };
   return true;
 }

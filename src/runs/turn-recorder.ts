@@ -8,10 +8,13 @@ import type { Ports } from '../ports.ts';
 import type { ChatEvent, FinishReason } from '../providers/provider.ts';
 import type { MessageObject as MessageRecord } from '../schemas/generated/messages.ts';
 import type { Write } from '../store/store.ts';
-import { toCallDelta, toMessageDelta } from './deltas.ts';
+import { CitationFilter, type KnownCitations, type TextPiece } from './citations.ts';
+import { toCallDelta, toRefusalDelta, toTextDelta } from './deltas.ts';
 import type { RunEvent } from './events.ts';
 import { RunFailure } from './failures.ts';
 import {
+  addText,
+  createDraft,
   type MessageDraft,
   toEndedMessage,
   toEndedStep,
@@ -39,6 +42,8 @@ export interface OpenMessage {
   readonly message: MessageRecord;
   readonly step: StepRecord;
   readonly draft: MessageDraft;
+  /** Null where there is nothing to cite: then text goes out as it comes. */
+  readonly filter: CitationFilter | null;
 }
 
 /** Calls that one turn may make; more is a model that has run wild. */
@@ -55,7 +60,11 @@ export interface TurnContext {
   /** What an attempt that a crash ended has left of this turn. */
   readonly unfinished: Unfinished;
   readonly serverTools: ReadonlyMap<string, ServerTool>;
+  /** What the model may cite; null in a run that searches nothing. */
+  readonly citations: KnownCitations | null;
 }
+
+const NOTHING: readonly RunEvent[] = Object.freeze([]);
 
 export class TurnRecorder {
   openMessage: OpenMessage | null = null;
@@ -96,7 +105,7 @@ export class TurnRecorder {
   }
 
   /** Takes the event in; answers what is announced of it. */
-  apply(event: ChatEvent): RunEvent | null {
+  apply(event: ChatEvent): readonly RunEvent[] {
     switch (event.type) {
       case 'text':
       case 'refusal':
@@ -106,20 +115,26 @@ export class TurnRecorder {
         return this.#applyCall(event);
       case 'metadata':
         this.providerMetadata = event.value;
-        return null;
+        return NOTHING;
       case 'finish':
         this.finish = event.reason;
-        return null;
+        return NOTHING;
       case 'usage':
         this.usage = {
           prompt_tokens: event.usage.promptTokens,
           completion_tokens: event.usage.completionTokens,
           total_tokens: event.usage.totalTokens,
         };
-        return null;
+        return NOTHING;
       case 'reasoning':
-        return null;
+        return NOTHING;
     }
+  }
+
+  /** Says what was held back of a text, because it might have become a marker. */
+  flush(): readonly RunEvent[] {
+    const open = this.openMessage;
+    return open?.filter ? open.filter.flush().map((piece) => this.#say(open, piece)) : NOTHING;
   }
 
   /** Opens the message of a turn that said nothing at all, so that the run has one. */
@@ -166,7 +181,9 @@ export class TurnRecorder {
   }
 
   #announceMessage(message: MessageRecord, step: StepRecord): RunEvent[] {
-    this.openMessage = { message, step, draft: { text: '', refusal: '' } };
+    const { citations } = this.context;
+    const filter = citations === null ? null : new CitationFilter(citations);
+    this.openMessage = { message, step, draft: createDraft(), filter };
     return [
       { event: 'thread.run.step.created', data: toStep(step) },
       { event: 'thread.run.step.in_progress', data: toStep(step) },
@@ -200,6 +217,7 @@ export class TurnRecorder {
   #endMessage(): { writes: Write[]; events: RunEvent[] } {
     const open = this.openMessage;
     if (open === null) return { writes: [], events: [] };
+    const rest = this.flush();
     const { deps, writer } = this.context;
     const now = toSeconds(deps.clock.nowMs());
     const message = toEndedMessage(open.message, open.draft, { status: 'completed' }, now);
@@ -209,21 +227,31 @@ export class TurnRecorder {
     return {
       writes: [toMessageUpdate(writer.tenant, message), toStepUpdate(writer.tenant, step)],
       events: [
+        ...rest,
         { event: 'thread.message.completed', data: message },
         { event: 'thread.run.step.completed', data: toStep(step) },
       ],
     };
   }
 
-  #applyText(event: TextEvent): RunEvent | null {
-    if (this.openMessage === null || event.text === '') return null;
-    const { draft, message } = this.openMessage;
-    const isFirst = draft[event.type] === '';
-    draft[event.type] += event.text;
-    return toMessageDelta(message.id, event, draft, isFirst);
+  #applyText({ type, text }: TextEvent): readonly RunEvent[] {
+    const open = this.openMessage;
+    if (open === null || text === '') return NOTHING;
+    if (type === 'refusal') {
+      const rest = this.flush();
+      open.draft.refusal += text;
+      return [...rest, toRefusalDelta(open.message.id, text, open.draft)];
+    }
+    if (open.filter === null) return [this.#say(open, { text, citation: null })];
+    return open.filter.push(text).map((piece) => this.#say(open, piece));
   }
 
-  #applyCall(event: CallEvent): RunEvent | null {
+  #say({ draft, message }: OpenMessage, piece: TextPiece): RunEvent {
+    const annotation = addText(draft, piece);
+    return toTextDelta(message.id, piece.text, draft, annotation);
+  }
+
+  #applyCall(event: CallEvent): readonly RunEvent[] {
     const stepId = this.openToolStep?.id ?? '';
     if (event.type === 'tool_call') {
       if (event.index >= CALLS_MAX) {
@@ -232,14 +260,14 @@ export class TurnRecorder {
       const call = { id: event.id, name: event.name, arguments: '' };
       this.#calls[event.index] = call;
       const record = this.context.serverTools.get(event.name)?.toRecord(call);
-      return toCallDelta(stepId, event.index, record ?? toFunctionOpening(call));
+      return [toCallDelta(stepId, event.index, record ?? toFunctionOpening(call))];
     }
     const call = this.#calls[event.index];
-    if (call === undefined || event.text === '') return null;
+    if (call === undefined || event.text === '') return NOTHING;
     call.arguments += event.text;
     // What the model asks a tool of the server is the server's affair until it is answered.
-    if (this.context.serverTools.has(call.name)) return null;
-    return toCallDelta(stepId, event.index, { type: 'function', function: { arguments: event.text } });
+    if (this.context.serverTools.has(call.name)) return NOTHING;
+    return [toCallDelta(stepId, event.index, { type: 'function', function: { arguments: event.text } })];
   }
 }
 

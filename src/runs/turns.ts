@@ -12,6 +12,7 @@ import {
   toRunScope,
   toThreadScope,
 } from './run-records.ts';
+import { toShownOutput } from './tools/found-passages.ts';
 
 export interface Turn {
   readonly text: string;
@@ -139,6 +140,8 @@ export function toTurnMessages(turns: readonly Turn[]): ChatMessage[] {
         function: { name: call.name, arguments: call.arguments },
       })),
     },
-    ...turn.calls.map((call): ChatMessage => ({ role: 'tool', tool_call_id: call.id, content: call.output })),
+    ...turn.calls.map(
+      (call): ChatMessage => ({ role: 'tool', tool_call_id: call.id, content: toShownOutput(call) }),
+    ),
   ]);
 }

@@ -13,9 +13,12 @@ export const SERVED_RESOURCES: ReadonlySet<string> = new Set([
   'messages',
   'runs',
   'steps',
+  'files',
+  'uploads',
   'chat-completions',
   'embeddings',
   'models',
+  'vector-stores',
 ]);
 
 const ListThreadsResponse = ListObject(ThreadObject);

@@ -6,6 +6,7 @@ import * as assistants from './generated/assistants.ts';
 import * as chatCompletions from './generated/chat-completions.ts';
 import * as embeddings from './generated/embeddings.ts';
 import * as errors from './generated/errors.ts';
+import * as files from './generated/files.ts';
 import * as messages from './generated/messages.ts';
 import * as metadata from './generated/metadata.ts';
 import * as modelSettings from './generated/model-settings.ts';
@@ -16,6 +17,8 @@ import * as runs from './generated/runs.ts';
 import * as steps from './generated/steps.ts';
 import * as threads from './generated/threads.ts';
 import * as tools from './generated/tools.ts';
+import * as uploads from './generated/uploads.ts';
+import * as vectorStores from './generated/vector-stores.ts';
 import type { MediaTypes, Operation } from './operation.ts';
 
 const MODULES = [
@@ -23,6 +26,7 @@ const MODULES = [
   chatCompletions,
   embeddings,
   errors,
+  files,
   messages,
   metadata,
   modelSettings,
@@ -32,6 +36,8 @@ const MODULES = [
   steps,
   threads,
   tools,
+  uploads,
+  vectorStores,
 ];
 
 /** Everything that this server serves, by operation id. */
@@ -128,6 +134,11 @@ function toReferenced(node: unknown, names: ReadonlyMap<string, string>, isPart:
   }
   if (Array.isArray(node)) return node.map((item) => toReferenced(item, names, true));
   return Object.fromEntries(
-    Object.entries(node).map(([key, item]) => [key, toReferenced(item, names, true)]),
+    Object.entries(node).flatMap(([key, item]) => {
+      // A schema that holds itself names itself: here its name is its place.
+      if (key === '$id') return [];
+      if (key === '$ref' && typeof item === 'string') return [[key, `#/components/schemas/${item}`]];
+      return [[key, toReferenced(item, names, true)]];
+    }),
   );
 }

@@ -12,8 +12,10 @@ import type {
 import type { Page, PageRequest, Scope } from '../store/store.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { toMetadata } from './metadata.ts';
-import { toToolResources } from './tool-resources.ts';
+import type { Caller } from './run-creation.ts';
+import { checkToolResources, makeToolResources } from './tool-resources.ts';
 import { checkTools } from './tools.ts';
+import type { VectorStoreDeps } from './vector-stores.ts';
 
 /**
  * `reasoning_effort` is taken by the API document and missing in its object: kept where it was given.
@@ -34,13 +36,17 @@ export function toAssistant(record: AssistantRecord): AssistantObject {
 
 type Deps = Pick<Ports, 'store' | 'clock' | 'ids'>;
 
+/** Errors: 400; 404 for a file or vector store that is not there. Then nothing is written. */
 export async function createAssistant(
-  deps: Deps,
-  scope: Scope,
+  deps: VectorStoreDeps,
+  caller: Caller,
   body: CreateAssistantRequest,
 ): Promise<AssistantRecord> {
+  const { scope } = caller;
   checkModel(body.model);
   checkTools(body.tools ?? []);
+  const metadata = toMetadata(body.metadata);
+  await checkToolResources(deps, scope, body.tool_resources);
   const record: AssistantRecord = {
     id: deps.ids.create('assistant'),
     object: 'assistant',
@@ -50,8 +56,8 @@ export async function createAssistant(
     model: body.model,
     instructions: body.instructions ?? null,
     tools: body.tools ?? [],
-    tool_resources: toToolResources(body.tool_resources),
-    metadata: toMetadata(body.metadata),
+    tool_resources: await makeToolResources(deps, caller, body.tool_resources),
+    metadata,
     temperature: body.temperature ?? null,
     top_p: body.top_p ?? null,
     response_format: body.response_format ?? 'auto',
@@ -83,20 +89,24 @@ export function listAssistants(
 
 /** Replaces the fields that are named; null empties those that may be null. */
 export async function modifyAssistant(
-  deps: Pick<Deps, 'store'>,
-  scope: Scope,
+  deps: VectorStoreDeps,
+  caller: Caller,
   id: string,
   body: ModifyAssistantRequest,
 ): Promise<AssistantRecord> {
+  const { scope } = caller;
   if (body.model !== undefined) checkModel(body.model);
   checkTools(body.tools ?? []);
+  await checkToolResources(deps, scope, body.tool_resources);
   const change: Partial<AssistantRecord> = {
     ...(body.name === undefined ? {} : { name: body.name }),
     ...(body.description === undefined ? {} : { description: body.description }),
     ...(body.model === undefined ? {} : { model: body.model }),
     ...(body.instructions === undefined ? {} : { instructions: body.instructions }),
     ...(body.tools === undefined ? {} : { tools: body.tools }),
-    ...(body.tool_resources === undefined ? {} : { tool_resources: toToolResources(body.tool_resources) }),
+    ...(body.tool_resources === undefined
+      ? {}
+      : { tool_resources: await makeToolResources(deps, caller, body.tool_resources) }),
     ...(body.metadata === undefined ? {} : { metadata: toMetadata(body.metadata) }),
     ...(body.temperature === undefined ? {} : { temperature: body.temperature }),
     ...(body.top_p === undefined ? {} : { top_p: body.top_p }),

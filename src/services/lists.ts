@@ -14,20 +14,27 @@ export interface ListObject<T> {
   has_more: boolean;
 }
 
+export interface ListLimits {
+  readonly fallback: number;
+  readonly max: number;
+}
+
+const LIST_LIMITS: ListLimits = Object.freeze({ fallback: LIST_LIMIT_DEFAULT, max: LIST_LIMIT_MAX });
+
 /** Reads `limit`, `order`, `after` and `before`. Errors: 400 naming the parameter. */
-export function toPageRequest(query: URLSearchParams): PageRequest {
+export function toPageRequest(query: URLSearchParams, limits = LIST_LIMITS): PageRequest {
   const after = toCursor(query, 'after');
   const before = toCursor(query, 'before');
   return {
-    limit: toLimit(query.get('limit')),
+    limit: toLimit(query.get('limit'), limits),
     order: toOrder(query.get('order')),
     ...(after === undefined ? {} : { after }),
     ...(before === undefined ? {} : { before }),
   };
 }
 
-function toLimit(text: string | null): number {
-  if (text === null || text === '') return LIST_LIMIT_DEFAULT;
+function toLimit(text: string | null, { fallback, max }: ListLimits): number {
+  if (text === null || text === '') return fallback;
   if (!/^-?\d{1,9}$/.test(text)) {
     throw new ApiError(
       'invalid_type',
@@ -36,9 +43,8 @@ function toLimit(text: string | null): number {
     );
   }
   const limit = Number(text);
-  if (limit < 1 || limit > LIST_LIMIT_MAX) {
-    const [kind, sign, bound] =
-      limit < 1 ? ['below minimum', '>=', 1] : ['above maximum', '<=', LIST_LIMIT_MAX];
+  if (limit < 1 || limit > max) {
+    const [kind, sign, bound] = limit < 1 ? ['below minimum', '>=', 1] : ['above maximum', '<=', max];
     throw ApiError.invalidValue(
       'limit',
       `Invalid 'limit': integer ${kind} value. Expected a value ${sign} ${bound}, but got ${limit} instead.`,

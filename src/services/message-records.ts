@@ -19,9 +19,6 @@ export function toMessageRecord(
 ): MessageRecord {
   const now = toSeconds(deps.clock.nowMs());
   const at = (name: string): string => (path === '' ? name : `${path}.${name}`);
-  for (const [index, attachment] of (body.attachments ?? []).entries()) {
-    throw toMissingFile(at(`attachments[${index}].file_id`), attachment.file_id ?? '');
-  }
   return {
     id: deps.ids.create('message'),
     object: 'thread.message',
@@ -35,7 +32,7 @@ export function toMessageRecord(
     content: toContent(body.content, at('content')),
     assistant_id: null,
     run_id: null,
-    attachments: [],
+    attachments: toAttachments(body.attachments, at('attachments')),
     metadata: toMetadata(body.metadata, at('metadata')),
   };
 }
@@ -56,8 +53,10 @@ function toPart(part: GivenPart, param: string): MessageRecord['content'][number
       checkImageUrl(url, `${param}.image_url.url`);
       return { type: 'image_url', image_url: { url, detail } };
     }
-    case 'image_file':
-      throw toMissingFile(`${param}.image_file.file_id`, part.image_file.file_id);
+    case 'image_file': {
+      const { file_id: fileId, detail = 'auto' } = part.image_file;
+      return { type: 'image_file', image_file: { file_id: fileId, detail } };
+    }
   }
 }
 
@@ -66,9 +65,18 @@ function toTextPart(text: string, param: string): MessageRecord['content'][numbe
   return { type: 'text', text: { value: text, annotations: [] } };
 }
 
-/** Until the server keeps files, every id of one is unknown. */
-function toMissingFile(param: string, id: string): ApiError {
-  return ApiError.invalidRequest(`No file found with id '${id}'.`, param);
+/** Whether the files are there is checked by `attachments.ts`. Errors: 400. */
+function toAttachments(
+  given: CreateMessageRequest['attachments'],
+  param: string,
+): MessageRecord['attachments'] {
+  return (given ?? []).map(({ file_id: fileId, tools }, index) => {
+    if (fileId === undefined) {
+      const at = `${param}[${index}].file_id`;
+      throw new ApiError('missing_required_parameter', `Missing required parameter: '${at}'.`, { param: at });
+    }
+    return { file_id: fileId, ...(tools === undefined ? {} : { tools }) };
+  });
 }
 
 function checkText(text: string, param: string): void {

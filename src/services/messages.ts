@@ -9,21 +9,34 @@ import type {
 } from '../schemas/generated/messages.ts';
 import type { Page, PageRequest, Scope } from '../store/store.ts';
 import { StoreError } from '../store/store.ts';
+import { attachToThread, checkMessageFiles, toSearchedFiles } from './attachments.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { type MessageRecord, toMessageRecord } from './message-records.ts';
 import { toMetadata } from './metadata.ts';
-import { getThread } from './threads.ts';
+import type { Caller } from './run-creation.ts';
+import { getThread, type ThreadRecord } from './threads.ts';
+import type { VectorStoreDeps } from './vector-stores.ts';
 
 type Deps = Pick<Ports, 'store' | 'clock' | 'ids'>;
 
-/** Adds a message. Errors: 404 thread; 400 while a run is active. */
+/** Adds a message. Errors: 404 thread; 400 while a run is active, or for a file that is not there. */
 export async function createMessage(
-  deps: Deps,
-  scope: Scope,
+  deps: VectorStoreDeps,
+  caller: Caller,
   threadId: string,
   body: CreateMessageRequest,
 ): Promise<MessageRecord> {
+  const { scope } = caller;
   const record = toMessageRecord(deps, threadId, body, '');
+  const given = [{ body, path: '' }];
+  await checkMessageFiles(deps, scope, given);
+  const searched = toSearchedFiles(given);
+  if (searched.length > 0) {
+    // First a look whether the message can be added at all: its files should not be in the store without it.
+    const thread = await getThread(deps, scope, threadId);
+    if (thread.record.active_run_id !== null) throw toBusy(thread.record);
+    await attachToThread(deps, caller, threadId, searched);
+  }
   try {
     await deps.store.write([
       { kind: 'require', collection: 'threads', scope, id: threadId, equals: { active_run_id: null } },
@@ -34,11 +47,14 @@ export async function createMessage(
     if (!(error instanceof StoreError) || error.index !== 0) throw error;
     if (error.code === 'not_found') throw ApiError.notFound('thread', threadId);
     if (error.code !== 'conflict') throw error;
-    const thread = await getThread(deps, scope, threadId);
-    throw ApiError.invalidRequest(
-      `Can't add messages to ${threadId} while a run ${thread.record.active_run_id ?? ''} is active.`,
-    );
+    throw toBusy((await getThread(deps, scope, threadId)).record);
   }
+}
+
+function toBusy(thread: ThreadRecord): ApiError {
+  return ApiError.invalidRequest(
+    `Can't add messages to ${thread.id} while a run ${thread.active_run_id ?? ''} is active.`,
+  );
 }
 
 export async function getMessage(

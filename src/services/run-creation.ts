@@ -11,18 +11,27 @@ import { NO_USAGE, type RunRecord, toRun, toThreadScope } from '../runs/run-reco
 import type { CreateRunRequest, CreateThreadAndRunRequest, RunObject } from '../schemas/generated/runs.ts';
 import { type Scope, StoreError, type Versioned, WRITES_MAX, type Write } from '../store/store.ts';
 import { type AssistantRecord, getAssistant } from './assistants.ts';
+import { attachToThread, checkMessageFiles, toSearchedFiles } from './attachments.ts';
 import { type MessageRecord, toMessageRecord } from './message-records.ts';
 import { toMetadata } from './metadata.ts';
 import { getThread, insertMessages, type ThreadRecord, toThread, toThreadRecords } from './threads.ts';
 import { checkToolChoice, checkTools, refuseMissingTools } from './tools.ts';
+import type { VectorStoreDeps } from './vector-stores.ts';
 
-export type RunDeps = Pick<Ports, 'store' | 'clock' | 'ids' | 'router'> & { readonly runs: RunEngine };
+export type RunDeps = Pick<Ports, 'router'> & VectorStoreDeps & { readonly runs: RunEngine };
 
 /** Who asks, and with what: the model's key may be in the headers. */
 export interface Caller {
   readonly scope: Scope;
   readonly headers: RequestHeaders;
   readonly requestId: string;
+}
+
+/** How the client wants to hear of its run. */
+interface ReplyOptions {
+  readonly isStreamed: boolean;
+  /** Whether the stream shows what searches found. */
+  readonly includesContent: boolean;
 }
 
 /** The run, and the body of the reply where it is streamed. */
@@ -45,6 +54,7 @@ export async function createRun(
   caller: Caller,
   threadId: string,
   body: CreateRunRequest,
+  includesContent = false,
 ): Promise<StartedRun> {
   const [thread, assistant] = await Promise.all([
     getThread(deps, caller.scope, threadId),
@@ -54,8 +64,9 @@ export async function createRun(
   const { resolve, isFromRequest } = resolveModel(deps, caller, run.model);
   const record = withCredentials(run, isFromRequest);
   const messages = toAdditionalMessages(deps, threadId, body);
+  await attachAdditional(deps, caller, thread.record, body);
   await claimThread(deps, caller.scope, thread, record, messages);
-  return start(deps, caller, record, resolve, body.stream === true, []);
+  return start(deps, caller, record, resolve, { isStreamed: body.stream === true, includesContent }, []);
 }
 
 /** Creates a thread with its messages, and a run on it. Errors: as `createRun`. */
@@ -63,12 +74,15 @@ export async function createThreadAndRun(
   deps: RunDeps,
   caller: Caller,
   body: CreateThreadAndRunRequest,
+  includesContent = false,
 ): Promise<StartedRun> {
   const assistant = await getAssistant(deps, caller.scope, body.assistant_id, 'assistant_id');
   const given = { ...body.thread, tool_resources: body.thread?.tool_resources ?? body.tool_resources };
-  const made = toThreadRecords(deps, given, 'thread');
-  const run = toRunRecord(deps, made.thread.id, assistant, body);
-  const { resolve, isFromRequest } = resolveModel(deps, caller, run.model);
+  // The run is looked at first: nothing of the thread is made for one that cannot be.
+  const draft = toRunRecord(deps, '', assistant, body);
+  const { resolve, isFromRequest } = resolveModel(deps, caller, draft.model);
+  const made = await toThreadRecords(deps, caller, given, 'thread');
+  const run: RunRecord = { ...draft, thread_id: made.thread.id };
   const record = withCredentials(run, isFromRequest);
   const thread: ThreadRecord = { ...made.thread, active_run_id: record.id };
   const rest = await insertMessages(deps, caller.scope, thread.id, made.messages, WRITES_MAX - 3);
@@ -78,7 +92,7 @@ export async function createThreadAndRun(
     toRunInsert(caller.scope, record),
     { kind: 'insert', collection: 'threads', scope: caller.scope, record: thread },
   ]);
-  return start(deps, caller, record, resolve, body.stream === true, [
+  return start(deps, caller, record, resolve, { isStreamed: body.stream === true, includesContent }, [
     { event: 'thread.created', data: toThread(thread) },
   ]);
 }
@@ -88,7 +102,7 @@ function start(
   caller: Caller,
   record: RunRecord,
   resolve: () => ResolvedModel,
-  isStreamed: boolean,
+  reply: ReplyOptions,
   before: readonly RunEvent[],
 ): StartedRun {
   const run = toRun(record);
@@ -97,13 +111,14 @@ function start(
     run: { record, version: 1 },
     resolveModel: resolve,
     requestId: caller.requestId,
+    headers: caller.headers,
     isContinued: false,
     opening: [
       ...before,
       { event: 'thread.run.created', data: run },
       { event: 'thread.run.queued', data: run },
     ],
-    isStreamed,
+    ...reply,
   });
   return { run, stream };
 }
@@ -215,6 +230,28 @@ function toAdditionalMessages(deps: RunDeps, threadId: string, body: CreateRunRe
   );
 }
 
+/** Files of the additional messages, checked, and put into the thread's vector store unless the run cannot be anyway. */
+async function attachAdditional(
+  deps: RunDeps,
+  caller: Caller,
+  thread: ThreadRecord,
+  body: CreateRunRequest,
+): Promise<void> {
+  const given = (body.additional_messages ?? []).map((message, index) => ({
+    body: message,
+    path: `additional_messages[${index}]`,
+  }));
+  await checkMessageFiles(deps, caller.scope, given);
+  const searched = toSearchedFiles(given);
+  if (searched.length === 0) return;
+  if (thread.active_run_id !== null) throw toActive(thread);
+  await attachToThread(deps, caller, thread.id, searched);
+}
+
+function toActive({ id, active_run_id: activeId }: ThreadRecord): ApiError {
+  return ApiError.invalidRequest(`Thread ${id} already has an active run ${activeId}.`);
+}
+
 function toRunInsert(scope: Scope, record: RunRecord): Write {
   return { kind: 'insert', collection: 'runs', scope: toThreadScope(scope.tenant, record.thread_id), record };
 }
@@ -232,10 +269,8 @@ async function claimThread(
 ): Promise<void> {
   let thread = found;
   for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt += 1) {
-    const { active_run_id: activeId, id } = thread.record;
-    if (activeId !== null) {
-      throw ApiError.invalidRequest(`Thread ${id} already has an active run ${activeId}.`);
-    }
+    const { id } = thread.record;
+    if (thread.record.active_run_id !== null) throw toActive(thread.record);
     try {
       await deps.store.write([
         {

@@ -101,6 +101,7 @@ function endWaitingRun(runs: RunEngine, caller: Caller, run: Versioned<RunRecord
       throw new Error('a run that is only to be ended needs no model');
     },
     requestId: caller.requestId,
+    headers: {},
     isContinued: true,
     opening: [],
     isStreamed: false,
@@ -113,7 +114,7 @@ function endWaitingRun(runs: RunEngine, caller: Caller, run: Versioned<RunRecord
  * where an output is missing, or for a call that was never made. Then nothing is written.
  */
 export async function submitToolOutputs(
-  deps: RunDeps,
+  deps: Pick<RunDeps, 'store' | 'clock' | 'router' | 'runs'>,
   caller: Caller,
   threadId: string,
   id: string,
@@ -150,6 +151,7 @@ export async function submitToolOutputs(
     run: { record: moved, version: newVersion ?? version + 1 },
     resolveModel: resolve,
     requestId: caller.requestId,
+    headers: caller.headers,
     isContinued: true,
     opening: [
       { event: 'thread.run.step.completed', data: toStep(step) },

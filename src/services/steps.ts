@@ -9,6 +9,25 @@ import { getRun } from './runs.ts';
 
 type Deps = Pick<Ports, 'store'>;
 
+/** The one thing that steps show only where it is asked for: the texts that a search found. */
+export const CONTENT_INCLUDE = 'step_details.tool_calls[*].file_search.results[*].content';
+
+/** Whether `include[]` of a query asks for it. Errors: 400 for anything else. */
+export function readIncludesContent(query: URLSearchParams): boolean {
+  const values = [...query].flatMap(([name, value]) => (INCLUDE.test(name) ? [value] : []));
+  const unknown = values.find((value) => value !== CONTENT_INCLUDE);
+  if (unknown !== undefined) {
+    throw ApiError.invalidValue(
+      'include[]',
+      `Invalid value: '${unknown.slice(0, 64)}'. Supported values are: '${CONTENT_INCLUDE}'.`,
+    );
+  }
+  return values.length > 0;
+}
+
+/** Clients write lists as `include[]`, with or without an index, or by the bare name. */
+const INCLUDE = /^include(\[\d*\])?$/;
+
 export async function getStep(
   deps: Deps,
   scope: Scope,

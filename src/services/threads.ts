@@ -13,11 +13,19 @@ import type {
 } from '../schemas/generated/threads.ts';
 import { SYSTEM_TENANT } from '../store/collections.ts';
 import type { Page, PageRequest, Scope, StoredRecord, Versioned, Where, Write } from '../store/store.ts';
-import { PAGE_LIMIT_MAX, StoreError, WRITES_MAX } from '../store/store.ts';
+import { StoreError, WRITES_MAX } from '../store/store.ts';
+import { addToResources, checkMessageFiles, toSearchedFiles } from './attachments.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { type MessageRecord, toMessageRecord } from './message-records.ts';
 import { toMetadata } from './metadata.ts';
-import { type GivenResources, toToolResources } from './tool-resources.ts';
+import type { Caller } from './run-creation.ts';
+import {
+  checkToolResources,
+  type GivenResources,
+  makeToolResources,
+  THREAD_STORE_EXPIRY,
+} from './tool-resources.ts';
+import type { VectorStoreDeps } from './vector-stores.ts';
 
 /** `active_run_id` is the claim of the one run that may be active; it is not on the wire. */
 export type ThreadRecord = ThreadObject & { active_run_id: string | null };
@@ -39,33 +47,44 @@ export function toThread(record: ThreadRecord): ThreadObject {
   return thread;
 }
 
-/** The thread and its first messages, not stored yet. `path` is where it stands in the request. Errors: 400. */
-export function toThreadRecords(
-  deps: Pick<Deps, 'clock' | 'ids'>,
+/**
+ * The thread and its first messages, not stored yet; vector stores that come along are made, once everything else is
+ * known to be right. `path` is where the thread stands in the request. Errors: 400, 404.
+ */
+export async function toThreadRecords(
+  deps: VectorStoreDeps,
+  caller: Caller,
   body: Omit<CreateThreadRequest, 'tool_resources'> & { tool_resources?: GivenResources },
   path: string,
-): { thread: ThreadRecord; messages: MessageRecord[] } {
+): Promise<{ thread: ThreadRecord; messages: MessageRecord[] }> {
   const prefix = path === '' ? '' : `${path}.`;
-  const thread: ThreadRecord = {
+  const bare: ThreadRecord = {
     id: deps.ids.create('thread'),
     object: 'thread',
     created_at: toSeconds(deps.clock.nowMs()),
     metadata: toMetadata(body.metadata, `${prefix}metadata`),
-    tool_resources: toToolResources(body.tool_resources, `${prefix}tool_resources`),
+    tool_resources: {},
     active_run_id: null,
   };
-  const messages = (body.messages ?? []).map((message, index) =>
-    toMessageRecord(deps, thread.id, message, `${prefix}messages[${index}]`),
-  );
-  return { thread, messages };
+  const given = (body.messages ?? []).map((message, index) => ({
+    body: message,
+    path: `${prefix}messages[${index}]`,
+  }));
+  const messages = given.map((message) => toMessageRecord(deps, bare.id, message.body, message.path));
+  await checkToolResources(deps, caller.scope, body.tool_resources, `${prefix}tool_resources`);
+  await checkMessageFiles(deps, caller.scope, given);
+  const made = await makeToolResources(deps, caller, body.tool_resources, THREAD_STORE_EXPIRY);
+  const resources = await addToResources(deps, caller, made, toSearchedFiles(given));
+  return { thread: { ...bare, tool_resources: resources }, messages };
 }
 
 export async function createThread(
-  deps: Deps,
-  scope: Scope,
+  deps: VectorStoreDeps,
+  caller: Caller,
   body: CreateThreadRequest,
 ): Promise<ThreadRecord> {
-  const { thread, messages } = toThreadRecords(deps, body, '');
+  const { scope } = caller;
+  const { thread, messages } = await toThreadRecords(deps, caller, body, '');
   const rest = await insertMessages(deps, scope, thread.id, messages, WRITES_MAX - 1);
   await deps.store.write([...rest, { kind: 'insert', collection: 'threads', scope, record: thread }]);
   return thread;
@@ -120,14 +139,18 @@ export function listThreads(
 }
 
 export async function modifyThread(
-  deps: Pick<Deps, 'store'>,
-  scope: Scope,
+  deps: VectorStoreDeps,
+  caller: Caller,
   id: string,
   body: ModifyThreadRequest,
 ): Promise<ThreadRecord> {
+  const { scope } = caller;
+  await checkToolResources(deps, scope, body.tool_resources);
   const change: Partial<ThreadRecord> = {
     ...(body.metadata === undefined ? {} : { metadata: toMetadata(body.metadata) }),
-    ...(body.tool_resources === undefined ? {} : { tool_resources: toToolResources(body.tool_resources) }),
+    ...(body.tool_resources === undefined
+      ? {}
+      : { tool_resources: await makeToolResources(deps, caller, body.tool_resources) }),
   };
   const { record } = await deps.store
     .update<ThreadRecord>('threads', scope, id, change)
@@ -165,7 +188,7 @@ export async function deleteThread(
 }
 
 /** Removes steps, runs and messages of a thread that is gone, then the note. Idempotent. */
-async function removeThreadContents(deps: Pick<Deps, 'store'>, note: DeletionRecord): Promise<void> {
+export async function removeThreadContents(deps: Pick<Deps, 'store'>, note: DeletionRecord): Promise<void> {
   const scope: Scope = { tenant: note.tenant, parent: note.id };
   for (let page = 0; page < RUN_PAGES_MAX; page += 1) {
     const runs = await deps.store.list('runs', scope, { limit: RUNS_PAGE, order: 'asc' });
@@ -183,14 +206,4 @@ async function removeThreadContents(deps: Pick<Deps, 'store'>, note: DeletionRec
   }
   await deps.store.deleteAll('messages', scope);
   await deps.store.delete('deletions', DELETION_SCOPE, note.id);
-}
-
-/** Finishes the deletions that a crash has cut short. Answers how many. */
-export async function finishDeletions(deps: Pick<Deps, 'store'>): Promise<number> {
-  const page = await deps.store.list<DeletionRecord>('deletions', DELETION_SCOPE, {
-    limit: PAGE_LIMIT_MAX,
-    order: 'asc',
-  });
-  for (const { record } of page.items) await removeThreadContents(deps, record);
-  return page.items.length;
 }

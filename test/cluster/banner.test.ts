@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { type Started, toBanner, toModelText } from '../../src/cluster/banner.ts';
+import { type Started, toBanner, toModelText, toSearchText } from '../../src/cluster/banner.ts';
 
 const STARTED: Started = {
   version: '1.2.3',
@@ -9,6 +9,7 @@ const STARTED: Started = {
   dataDirectory: '/data/understudy',
   hasApiKey: false,
   baseUrl: null,
+  embeddingModel: '',
   findings: { localServer: null },
 };
 
@@ -56,4 +57,13 @@ describe('where answers come from', () => {
       'http://models.example/v1 with OPENAI_API_KEY',
     );
   });
+});
+
+test('the banner says by what files are searched, or what to set', () => {
+  expect(toBanner(STARTED)).toContain('--embedding-model');
+  expect(toSearchText({ ...STARTED, embeddingModel: 'bge-m3' })).toContain('bge-m3');
+  expect(toSearchText({ ...STARTED, hasApiKey: true })).toContain('text-embedding-3-large');
+  expect(toSearchText({ ...STARTED, hasApiKey: true, baseUrl: 'http://models.example/v1' })).toContain(
+    'by words',
+  );
 });

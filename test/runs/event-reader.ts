@@ -67,7 +67,10 @@ export async function openEvents(call: StreamCall): Promise<EventReader> {
 const COMMENT = /^: keep-alive$/;
 const FRAME = /^event: (\S+)\ndata: ([^\n]*)$/;
 
-async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<SeenEvent, void, undefined> {
+/** The events of a stream's body. Throws as `EventReader.events` does. */
+export async function* readEvents(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<SeenEvent, void, undefined> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let text = '';
   let isDone = false;

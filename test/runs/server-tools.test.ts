@@ -1,35 +1,23 @@
 /** Tools that the server carries out itself, alone and beside the client's functions in one step. */
 
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type OpenAI from 'openai';
-import { systemClock } from '../../src/clock.ts';
-import { createIds } from '../../src/ids.ts';
-import { createLog } from '../../src/log.ts';
-import { createOpenAiProvider } from '../../src/providers/openai/openai-provider.ts';
-import type { Router } from '../../src/providers/provider.ts';
-import { createUpstream } from '../../src/providers/upstream.ts';
-import { createRunEngine, type RunEngine } from '../../src/runs/run-engine.ts';
-import type { StepRecord } from '../../src/runs/run-records.ts';
+import type { RunRecord, StepRecord } from '../../src/runs/run-records.ts';
 import type { ServerTool } from '../../src/runs/tools/server-tool.ts';
-import { readSteps } from '../../src/runs/turns.ts';
-import { createAssistant } from '../../src/services/assistants.ts';
-import { type Caller, createThreadAndRun } from '../../src/services/run-creation.ts';
-import { submitToolOutputs } from '../../src/services/runs.ts';
-import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
-import type { Store } from '../../src/store/store.ts';
-import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import * as steps from '../support/upstream-steps.ts';
+import { CALLER, countLeases, type EngineFixture, startEngineFixture } from './engine-fixture.ts';
 
-const CALLER: Caller = { scope: { tenant: 'test' }, headers: {}, requestId: 'req_test' };
 const QUERY = { queries: ['how warm is it'] };
+const TOOLS: RunRecord['tools'] = [
+  { type: 'file_search' },
+  { type: 'function', function: { name: 'get_weather' } },
+];
 
 const SEARCH: ServerTool = {
   type: 'file_search',
   toChatTool: () => ({ type: 'function', function: { name: 'file_search', parameters: { type: 'object' } } }),
   toRecord: (call) => ({ id: call.id, type: 'file_search', file_search: {} }),
+  toUnaskedArguments: () => null,
+  prepare: async () => undefined,
   async execute(call) {
     if (call.arguments.includes('break')) throw new Error('the index is gone');
     const record = { id: call.id, type: 'file_search' as const, file_search: {} };
@@ -37,70 +25,35 @@ const SEARCH: ServerTool = {
   },
 };
 
-let upstream: ScriptedUpstream;
-let directory: string;
-let store: Store;
-let runs: RunEngine;
-let deps: Parameters<typeof createThreadAndRun>[0];
+let fixture: EngineFixture;
 
 beforeAll(async () => {
-  upstream = await startScriptedUpstream();
-  directory = await mkdtemp(join(tmpdir(), 'understudy-tools-'));
-  store = await createSqliteStore({ directory });
-  const clock = systemClock;
-  const ids = createIds(clock);
-  const log = createLog('silent', () => undefined);
-  const provider = createOpenAiProvider({ upstream: createUpstream({ fetch }), clock, ids });
-  const credentials = { apiKey: 'k', baseUrl: upstream.url, fromRequest: false };
-  const router: Router = { resolve: (model) => ({ provider, model, credentials }), available: () => [] };
-  const settings = { expiresMs: 60_000 };
-  runs = createRunEngine({ store, clock, ids, log }, { owner: 'host/1/a', settings, serverTools: [SEARCH] });
-  deps = { store, clock, ids, router, runs };
+  fixture = await startEngineFixture({ toTools: () => [SEARCH] });
 });
 
-afterAll(async () => {
-  await runs.close(1_000);
-  await store.close();
-  await upstream.close();
-  await rm(directory, { recursive: true, force: true });
-});
-
-async function startRun(model: string) {
-  const tools = [
-    { type: 'file_search' as const },
-    { type: 'function' as const, function: { name: 'get_weather' } },
-  ];
-  const assistant = await createAssistant(deps, CALLER.scope, { model, tools });
-  const thread = { messages: [{ role: 'user' as const, content: 'How warm is it?' }] };
-  const { run, stream } = await createThreadAndRun(deps, CALLER, {
-    assistant_id: assistant.id,
-    thread,
-    stream: true,
-  });
-  return { run, text: await new Response(stream).text() };
-}
-
-function toBody(model: string, request: number): OpenAI.Chat.ChatCompletionCreateParams {
-  return upstream.requestsFor(model)[request]?.body as OpenAI.Chat.ChatCompletionCreateParams;
-}
+afterAll(() => fixture.stop());
 
 function toCallTypes(step: StepRecord | undefined): string[] {
   return step?.step_details.type === 'tool_calls' ? step.step_details.tool_calls.map(({ type }) => type) : [];
 }
 
 test('a call of the server is carried out, and the model goes on without the client', async () => {
-  const model = upstream.script('tools-own', [steps.callTool('file_search', QUERY)], [steps.say('Warm')]);
-  const { run, text } = await startRun(model);
-  expect(text).toContain('event: thread.run.completed');
+  const model = fixture.upstream.script(
+    'tools-own',
+    [steps.callTool('file_search', QUERY)],
+    [steps.say('Warm')],
+  );
+  const { run, events } = await fixture.ask(model, { run: { tools: TOOLS } });
+  expect(events.at(-1)?.event).toBe('thread.run.completed');
   // What the model asked is the server's affair.
-  expect(text).not.toContain('how warm is it');
-  const [call, message] = await readSteps(deps, 'test', run.id);
+  expect(JSON.stringify(events)).not.toContain('how warm is it');
+  const [call, message] = await fixture.readSteps(run);
   expect(toCallTypes(call)).toEqual(['file_search']);
   expect([call?.status, message?.type]).toEqual(['completed', 'message_creation']);
-  const sent = toBody(model, 1).messages;
-  expect(sent.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool']);
-  expect(sent[2]).toMatchObject({ content: `found for ${JSON.stringify(QUERY)}` });
-  const { tools = [] } = toBody(model, 0);
+  const [first, second] = fixture.toBodies(model);
+  expect(second?.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool']);
+  expect(second?.messages[2]).toMatchObject({ content: `found for ${JSON.stringify(QUERY)}` });
+  const { tools = [] } = first ?? {};
   expect(tools.map((tool) => (tool.type === 'function' ? tool.function.name : ''))).toEqual([
     'get_weather',
     'file_search',
@@ -108,7 +61,7 @@ test('a call of the server is carried out, and the model goes on without the cli
 });
 
 test('calls of both in one step: the client is asked for its own, and the model hears of both, in order', async () => {
-  const model = upstream.script(
+  const model = fixture.upstream.script(
     'tools-mixed',
     [
       steps.callTools([
@@ -118,30 +71,29 @@ test('calls of both in one step: the client is asked for its own, and the model 
     ],
     [steps.say('Cold')],
   );
-  const { run, text } = await startRun(model);
-  expect(text).toContain('event: thread.run.requires_action');
-  const [waiting] = await readSteps(deps, 'test', run.id);
+  const { run, events } = await fixture.ask(model, { run: { tools: TOOLS } });
+  expect(events.at(-1)?.event).toBe('thread.run.requires_action');
+  const [waiting] = await fixture.readSteps(run);
   expect(toCallTypes(waiting)).toEqual(['file_search', 'function']);
-  const details = waiting?.step_details;
-  const callId = details?.type === 'tool_calls' ? (details.tool_calls[1]?.id ?? '') : '';
-  const body = { tool_outputs: [{ tool_call_id: callId, output: '-3' }], stream: true };
-  const { stream } = await submitToolOutputs(deps, CALLER, run.thread_id, run.id, body);
-  expect(await new Response(stream).text()).toContain('event: thread.run.completed');
-  const sent = toBody(model, 1).messages;
+  expect((await fixture.submit(run, '-3')).events.at(-1)?.event).toBe('thread.run.completed');
+  const sent = fixture.toBodies(model)[1]?.messages ?? [];
   expect(sent.slice(2).map(({ content }) => content)).toEqual([`found for ${JSON.stringify(QUERY)}`, '-3']);
 });
 
 test('a tool that breaks fails the run, and the thread is free', async () => {
-  const model = upstream.script('tools-break', [steps.callTool('file_search', { queries: ['break'] })]);
-  const { run, text } = await startRun(model);
-  expect(text).toContain('event: thread.run.failed');
-  expect(text).not.toContain('the index is gone');
-  const [step] = await readSteps(deps, 'test', run.id);
+  const model = fixture.upstream.script('tools-break', [
+    steps.callTool('file_search', { queries: ['break'] }),
+  ]);
+  const { run, events } = await fixture.ask(model, { run: { tools: TOOLS } });
+  expect(events.at(-1)?.event).toBe('thread.run.failed');
+  expect(JSON.stringify(events)).not.toContain('the index is gone');
+  const [step] = await fixture.readSteps(run);
   expect(step?.status).toBe('failed');
-  const thread = await store.get<{ id: string; active_run_id: string | null }>(
+  const thread = await fixture.store.get<{ id: string; active_run_id: string | null }>(
     'threads',
     CALLER.scope,
     run.thread_id,
   );
   expect(thread?.record.active_run_id).toBeNull();
+  expect(await countLeases(fixture.store)).toBe(0);
 });

@@ -35,7 +35,7 @@ export interface TestServer {
   output(): string;
   /** An official client of this server, without retries. */
   client(options?: Partial<ConstructorParameters<typeof OpenAI>[0]>): OpenAI;
-  /** Calls the server without a client's help. `path` begins with a slash. */
+  /** Calls the server without a client's help. `path` begins with a slash. A form goes out as one, anything else as JSON. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** SIGTERM, and waits for the end. Answers the exit code. Removes the data unless the test named the folder. */
   stop(): Promise<number>;
@@ -140,10 +140,11 @@ function toTestServer({ child, url, workerPid, dataDirectory, output, options }:
     output,
     client: (given) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'understudy', maxRetries: 0, ...given }),
     async call(method, path, body, headers = {}) {
+      const isJson = body !== undefined && !(body instanceof FormData);
       const response = await fetch(`${url}${path}`, {
         method,
-        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        headers: { ...(isJson ? { 'content-type': 'application/json' } : {}), ...headers },
+        ...(body === undefined ? {} : { body: toBody(body) }),
       });
       const text = await response.text();
       return { status: response.status, headers: response.headers, text, json: toJson(text) };
@@ -163,6 +164,11 @@ function toTestServer({ child, url, workerPid, dataDirectory, output, options }:
       await waitUntil('the worker has ended', () => !isAlive(workerPid), STOP_MS);
     },
   };
+}
+
+function toBody(body: unknown): string | FormData {
+  if (body instanceof FormData) return body;
+  return typeof body === 'string' ? body : JSON.stringify(body);
 }
 
 function toJson(text: string): unknown {

@@ -3,6 +3,7 @@
 import { type ChatRequest, type FinishReason, ProviderError } from '../provider.ts';
 import { type ConversationTurn, readTurn } from './conversation.ts';
 import { type Cues, findJsonObject, findMentions, type Mention, type Order, readCues } from './cues.ts';
+import { findPassage, isFileSearch } from './file-search.ts';
 import { createFallbackHints, createHints } from './hints.ts';
 import { makeValue } from './schema-values.ts';
 import { countTokens, limitPieces, splitPieces } from './tokens.ts';
@@ -100,11 +101,20 @@ function planRounds(
     const names = offered.map((fn) => fn.name);
     for (const mentions of findMentions(cues.text, names)) rounds.push(mentions.map(toCall));
   }
+  const search = offered.find((fn) => isFileSearch(fn.name, fn.parameters));
+  // Where nothing else is to be called or said, files are asked for whatever the user's words are about.
+  if (rounds.length === 0 && search !== undefined && cues.text !== '' && !saysByOrder(cues)) {
+    rounds.push([makeCall(search, cues.text, cues.text)]);
+  }
   if (forced === null) return rounds;
   const [first = []] = rounds;
   if (forced === '') return first.length > 0 ? rounds : [[makeCall(offered[0], cues.text, cues.text)]];
   const same = first.filter((call) => call.name === forced);
   return same.length > 0 ? [same] : [[makeCall(find(forced), cues.text, cues.text)]];
+}
+
+function saysByOrder({ orders }: Cues): boolean {
+  return orders.some(({ kind }) => kind === 'say' || kind === 'words' || kind === 'refuse');
 }
 
 function orderedRounds(cues: Cues, find: (name: string) => OfferedFunction | undefined): PlannedCall[][] {
@@ -142,14 +152,19 @@ function toForcedName(
 }
 
 function makeCall(fn: OfferedFunction | undefined, part: string, whole: string): PlannedCall {
-  const given = findJsonObject(part);
-  const value =
-    given ??
-    makeValue(
-      fn?.parameters ?? NO_PARAMETERS,
-      createFallbackHints(withoutName(part, fn), withoutName(whole, fn)),
-    );
+  const value = makeArguments(fn, part, whole);
   return { name: fn?.name ?? '', pieces: splitPieces(JSON.stringify(value)) };
+}
+
+function makeArguments(fn: OfferedFunction | undefined, part: string, whole: string): unknown {
+  const given = findJsonObject(part);
+  const parameters = fn?.parameters ?? NO_PARAMETERS;
+  // Braces in a question are no arguments of a search.
+  if (fn !== undefined && isFileSearch(fn.name, parameters) && given?.queries === undefined) {
+    return { queries: [whole] };
+  }
+  if (given !== null) return given;
+  return makeValue(parameters, createFallbackHints(withoutName(part, fn), withoutName(whole, fn)));
 }
 
 const NO_PARAMETERS = Object.freeze({ type: 'object', properties: {} });
@@ -178,8 +193,12 @@ function planText(request: ChatRequest, turn: ConversationTurn, cues: Cues): str
   return format?.type === 'json_object' ? JSON.stringify({ answer: sentence }) : sentence;
 }
 
-function quoteResults({ results }: ConversationTurn): string {
-  const quotes = results.map(({ name, text }) => `${name} answered: ${shorten(text)}`);
+function quoteResults({ results, userText }: ConversationTurn): string {
+  const quotes = results.map(({ name, text }) => {
+    const passage = findPassage(text, userText);
+    if (passage === null) return `${name} answered: ${shorten(text)}`;
+    return `The files say: "${shorten(passage.text)}"${passage.marker}`;
+  });
   return `${HONEST_PHRASE} ${quotes.join('\n')}`;
 }
 

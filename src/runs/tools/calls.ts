@@ -9,8 +9,10 @@ import type {
   RunRecord,
   ToolCallRecord,
 } from '../run-records.ts';
-import type { RunWriter } from '../run-writer.ts';
+import { withContent } from '../run-records.ts';
+import type { RunWork } from '../run-work.ts';
 import type { TurnRecorder } from '../turn-recorder.ts';
+import type { ServerCallRecord, ToolContext } from './server-tool.ts';
 
 export interface SettledCalls {
   /** All calls in the model's order, as the step shows them. */
@@ -22,26 +24,45 @@ export interface SettledCalls {
   readonly events: readonly RunEvent[];
 }
 
-/** Carries out the server's calls side by side. Throws what a tool throws. */
+/**
+ * Carries out the server's calls side by side. `firstNumber` is how many calls the run has made before, `tokensMax` what
+ * all answers together may have. Throws what a tool throws.
+ */
 export async function answerServerCalls(
   recorder: TurnRecorder,
-  work: { readonly writer: RunWriter; readonly signal: AbortSignal },
+  work: RunWork,
+  { firstNumber, tokensMax }: { readonly firstNumber: number; readonly tokensMax: number },
 ): Promise<SettledCalls> {
-  const { writer, signal } = work;
-  const settle = async (call: ModelCall) => {
-    const tool = recorder.context.serverTools.get(call.name);
+  const { calls } = recorder;
+  const { serverTools } = recorder.context;
+  const own = calls.filter((call) => serverTools.has(call.name));
+  const context = { ...toToolContext(work), tokensMax: Math.floor(tokensMax / Math.max(1, own.length)) };
+  const settle = async (call: ModelCall, index: number) => {
+    const tool = serverTools.get(call.name);
     if (tool === undefined) return { open: toFunctionCall(call) };
-    const { record, output } = await tool.execute(call, { run: writer.run, tenant: writer.tenant, signal });
-    return { record, answer: { ...call, output } };
+    const { record, ...answer } = await tool.execute(call, { ...context, number: firstNumber + index });
+    return { record, answer: { ...call, ...answer } };
   };
-  const settled = await Promise.all(recorder.calls.map(settle));
+  const settled = await Promise.all(calls.map(settle));
   const stepId = recorder.openToolStep?.id ?? '';
+  const toEvent = (record: ServerCallRecord, index: number, found: AnsweredCall['found']): RunEvent => {
+    // The id was announced with the call: what adds up deltas would write it twice.
+    const { id: _, ...rest } = work.includesContent ? withContent(record, found ?? []) : record;
+    return toCallDelta(stepId, index, rest);
+  };
   return {
     records: settled.map(({ open, record }) => open ?? record),
     open: settled.flatMap(({ open }) => open ?? []),
     answered: settled.flatMap(({ answer }) => answer ?? []),
-    events: settled.flatMap(({ record }, index) => (record ? [toCallDelta(stepId, index, record)] : [])),
+    events: settled.flatMap(({ record, answer }, index) =>
+      record ? [toEvent(record, index, answer.found)] : [],
+    ),
   };
+}
+
+export function toToolContext(work: RunWork): ToolContext {
+  const { writer, headers, requestId, signal } = work;
+  return { run: writer.run, tenant: writer.tenant, headers, requestId, signal };
 }
 
 /** A call of the client's as it is kept, without an output yet. */

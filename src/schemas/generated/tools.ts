@@ -13,6 +13,9 @@ export type FileSearchRanker = Static<typeof FileSearchRanker>;
 export const FileSearchRankingOptions = Type.Object({
   ranker: Type.Optional(FileSearchRanker),
   score_threshold: Type.Number({ minimum: 0, maximum: 1 }),
+  hybrid_search: Type.Optional(
+    Type.Object({ embedding_weight: Type.Number({ minimum: 0 }), text_weight: Type.Number({ minimum: 0 }) }),
+  ),
 });
 export type FileSearchRankingOptions = Static<typeof FileSearchRankingOptions>;
 

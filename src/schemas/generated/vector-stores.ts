@@ -248,6 +248,12 @@ export const VectorStoreSearchRequest = Type.Object({
         }),
       ),
       score_threshold: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0 })),
+      hybrid_search: Type.Optional(
+        Type.Object({
+          embedding_weight: Type.Number({ minimum: 0 }),
+          text_weight: Type.Number({ minimum: 0 }),
+        }),
+      ),
     }),
   ),
 });

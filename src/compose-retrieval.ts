@@ -1,0 +1,107 @@
+/** Puts retrieval together: the part of the composition root that knows its adapters. */
+
+import type { Clock } from './clock.ts';
+import { ApiError } from './errors.ts';
+import type { Ids } from './ids.ts';
+import type { DocumentSource } from './ingest/document-reader.ts';
+import { createIngestEngine, type IngestEngine } from './ingest/ingest-engine.ts';
+import { createDocumentReader } from './ingest/reader-process.ts';
+import type { Log } from './log.ts';
+import { createEmbedders, type Embedders } from './providers/embeddings.ts';
+import type { Router } from './providers/provider.ts';
+import { createHeaderSealer, type HeaderSealer } from './retrieval/header-sealer.ts';
+import { createRewrite, type RewriteQueries } from './retrieval/rewrite.ts';
+import type { Search } from './retrieval/search.ts';
+import { createSearch } from './retrieval/search-stores.ts';
+import { createSerial, type Serial } from './retrieval/serial.ts';
+import { createSealer } from './sealing.ts';
+import { getFile, openFile } from './services/file-records.ts';
+import type { BlobStore } from './store/blob-store.ts';
+import type { Store } from './store/store.ts';
+import { createAnalyser } from './vector/analyser.ts';
+import type { VectorIndex } from './vector/vector-index.ts';
+
+export interface RetrievalSettings {
+  /** Of vector stores that no request chose a model for; null: OpenAI's where OpenAI answers, else none. */
+  readonly embeddingModel: string | null;
+  /** Null: the model's own. */
+  readonly embeddingDimensions: number | null;
+  readonly rewriteModel: string | null;
+  readonly ingestProcesses: number;
+  readonly ingestMemoryBytes: number;
+  readonly ingestTimeoutMs: number;
+  readonly sealingSecret: string | null;
+}
+
+export interface RetrievalDeps {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly index: VectorIndex;
+  readonly router: Router;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  /** The name of this process in leases. */
+  readonly owner: string;
+}
+
+export interface Retrieval {
+  readonly embedders: Embedders;
+  readonly serial: Serial;
+  readonly sealer: HeaderSealer;
+  readonly search: Search;
+  readonly rewrite: RewriteQueries;
+  readonly ingests: IngestEngine;
+  /** Stops reading files; what is left is taken up by the next process. */
+  close(): Promise<void>;
+}
+
+/** A process that reads documents is kept for as long as others are likely to come. */
+const READER_IDLE_MS = 30_000;
+
+export function composeRetrieval(deps: RetrievalDeps, settings: RetrievalSettings): Retrieval {
+  const { router, log } = deps;
+  const { embeddingModel: model, embeddingDimensions: dimensions, sealingSecret } = settings;
+  const embedders = createEmbedders({ router, configured: model === null ? null : { model, dimensions } });
+  const serial = createSerial();
+  const reader = createDocumentReader({
+    processesMax: settings.ingestProcesses,
+    memoryBytesMax: settings.ingestMemoryBytes,
+    timeoutMs: settings.ingestTimeoutMs,
+    idleMs: READER_IDLE_MS,
+    log,
+  });
+  const ingests = createIngestEngine({
+    ...deps,
+    embedders,
+    serial,
+    reader,
+    openFile: (tenant, fileId) => openDocument(deps, tenant, fileId),
+  });
+  return {
+    embedders,
+    serial,
+    sealer: createHeaderSealer(sealingSecret === null ? null : createSealer(sealingSecret)),
+    search: createSearch({ ...deps, embedders, analyser: createAnalyser() }),
+    rewrite: createRewrite({ router, log }, settings.rewriteModel),
+    ingests,
+    async close() {
+      await ingests.close();
+      await reader.close();
+    },
+  };
+}
+
+async function openDocument(
+  deps: Pick<RetrievalDeps, 'store' | 'blobs' | 'clock'>,
+  tenant: string,
+  fileId: string,
+): Promise<DocumentSource | null> {
+  try {
+    const record = await getFile(deps, { tenant }, fileId);
+    return { name: record.filename, size: record.bytes, bytes: openFile(deps, { tenant }, record) };
+  } catch (error) {
+    if (error instanceof ApiError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+/** The server on its port: what listens, and how it ends. */
+
+import { type AppSettings, createApp } from './app.ts';
+import type { Log } from './log.ts';
+import type { LocalServer } from './providers/local-servers.ts';
+import { toPath } from './routes/manners.ts';
+
+/** A server that listens. */
+export interface RunningApp {
+  readonly url: string;
+  readonly port: number;
+  readonly localServer: LocalServer | null;
+  /** Stops accepting, lets active runs finish for as long as `graceMs`, and closes the store. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ListenSettings {
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  /** Whether other processes listen on the same port. */
+  readonly isPortShared: boolean;
+}
+
+/** A connection on which nothing happens for so long is closed; streams send comments more often. */
+const IDLE_SECONDS = 120;
+/** These wait for a model, which may take minutes to say anything. */
+const SLOW_PATHS = /^\/v1\/(chat\/completions|embeddings)$/;
+
+/** Opens the store and listens. Errors: as `createApp`; where the port cannot be had. */
+export async function startApp(
+  settings: Omit<AppSettings, 'isSelf' | 'holdOpen'> & ListenSettings,
+  log: Log,
+): Promise<RunningApp> {
+  let self: URL | null = null;
+  let server: Bun.Server<undefined> | null = null;
+  const app = await createApp(
+    {
+      ...settings,
+      isSelf: (url) => self !== null && leadsTo(url, self),
+      holdOpen(request) {
+        server?.timeout(request, 0);
+        return () => server?.timeout(request, IDLE_SECONDS);
+      },
+    },
+    log,
+  );
+  const listening = Bun.serve({
+    hostname: settings.host,
+    port: settings.port,
+    reusePort: settings.isPortShared,
+    idleTimeout: IDLE_SECONDS,
+    // Bodies are bounded where they are read, which answers in the envelope.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    fetch(request, server) {
+      if (SLOW_PATHS.test(toPath(request))) server.timeout(request, 0);
+      return app.handle(request);
+    },
+  });
+  server = listening;
+  self = listening.url;
+  log.info('listening', { url: listening.url.href, pid: process.pid });
+  return {
+    url: listening.url.href,
+    port: listening.port ?? settings.port,
+    localServer: app.localServer,
+    async close(graceMs) {
+      // New connections are refused; replies that are under way, streams too, go on.
+      const stopped = listening.stop(false);
+      await app.close(graceMs);
+      await Promise.race([stopped, Bun.sleep(CLOSE_MS)]);
+      await listening.stop(true);
+    },
+  };
+}
+
+/** Replies that are still being read when the runs behind them have ended. */
+const CLOSE_MS = 1_000;
+
+function leadsTo(url: string, self: URL): boolean {
+  const { hostname: name, port } = new URL(url);
+  return port === self.port && (name === self.hostname || /^(localhost|127\.[\d.]+|\[::1\])$/.test(name));
+}

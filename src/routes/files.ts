@@ -1,0 +1,60 @@
+/** `/v1/files`. */
+
+import type { Elysia } from 'elysia';
+import { CreateFileRequest } from '../schemas/generated/files.ts';
+import { getFile, toFile } from '../services/file-records.ts';
+import { createFile, deleteFile, listFiles } from '../services/files.ts';
+import { toListObject, toPageRequest } from '../services/lists.ts';
+import { toContentResponse } from './file-content.ts';
+import { toUnsupportedMethod } from './manners.ts';
+import { receiveForm } from './multipart.ts';
+import { readQuery } from './request.ts';
+import type { RouteDeps } from './route-deps.ts';
+
+/** As at OpenAI: a page is everything, as a rule. */
+const FILE_LIST_LIMITS = Object.freeze({ fallback: 10_000, max: 10_000 });
+
+export function registerFiles(app: Elysia, deps: RouteDeps): void {
+  app
+    .post(
+      '/v1/files',
+      ({ request }) => {
+        const scope = deps.authenticate(request);
+        const form = {
+          tenant: scope.tenant,
+          blob: deps.ids.create('file'),
+          fileField: 'file',
+          fileBytesMax: deps.fileBytesMax,
+        };
+        return receiveForm(deps, request, form, async ({ file, body }, draft) =>
+          toFile(await createFile(deps, scope, draft, file, deps.validator.parse(CreateFileRequest, body))),
+        );
+      },
+      { parse: 'none' },
+    )
+    .get('/v1/files', async ({ request }) => {
+      const query = readQuery(request);
+      const page = toPageRequest(query, FILE_LIST_LIMITS);
+      const scope = deps.authenticate(request);
+      return toListObject(await listFiles(deps, scope, page, query.get('purpose') || null), toFile);
+    })
+    .get('/v1/files/:file_id', async ({ request, params }) =>
+      toFile(await getFile(deps, deps.authenticate(request), params.file_id)),
+    )
+    .delete('/v1/files/:file_id', ({ request, params }) =>
+      deleteFile(deps, deps.authenticate(request), params.file_id),
+    )
+    // Not `get`, for which Elysia would answer HEAD by itself: it reads the bytes to count them.
+    .all(
+      '/v1/files/:file_id/content',
+      async ({ request, params, set }) => {
+        if (request.method !== 'GET' && request.method !== 'HEAD') {
+          set.headers.allow = 'GET, HEAD';
+          throw toUnsupportedMethod(request);
+        }
+        const scope = deps.authenticate(request);
+        return toContentResponse(deps, scope, await getFile(deps, scope, params.file_id), request);
+      },
+      { parse: 'none' },
+    );
+}

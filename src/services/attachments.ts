@@ -1,0 +1,129 @@
+/** Files that come with messages: those for `file_search` go into the thread's vector store. */
+
+import { ApiError } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import type { CreateMessageRequest } from '../schemas/generated/messages.ts';
+import type { Scope } from '../store/store.ts';
+import { StoreError } from '../store/store.ts';
+import { getFile } from './file-records.ts';
+import type { Caller } from './run-creation.ts';
+import type { ThreadRecord } from './threads.ts';
+import { THREAD_STORE_EXPIRY, type ToolResources } from './tool-resources.ts';
+import { addCheckedFiles, toChunking } from './vector-store-files.ts';
+import {
+  createVectorStore,
+  deleteVectorStore,
+  getUsableStore,
+  type VectorStoreDeps,
+} from './vector-stores.ts';
+
+const ATTEMPTS_MAX = 16;
+
+/** Where a message stands in its request: '' or `messages[3]`. */
+export interface GivenMessage {
+  readonly body: Pick<CreateMessageRequest, 'content' | 'attachments'>;
+  readonly path: string;
+}
+
+/** Errors: 400 naming the parameter, for a file that is not there. */
+export async function checkMessageFiles(
+  deps: Pick<Ports, 'store' | 'clock'>,
+  scope: Scope,
+  messages: readonly GivenMessage[],
+): Promise<void> {
+  await Promise.all(
+    messages.flatMap(toFilePlaces).map(async ({ fileId, param }) => {
+      try {
+        await getFile(deps, scope, fileId, param);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== 'not_found') throw error;
+        throw ApiError.invalidRequest(`No file found with id '${fileId}'.`, param);
+      }
+    }),
+  );
+}
+
+function toFilePlaces({ body, path }: GivenMessage): { fileId: string; param: string }[] {
+  const at = path === '' ? '' : `${path}.`;
+  const attached = (body.attachments ?? []).map(({ file_id: fileId = '' }, index) => ({
+    fileId,
+    param: `${at}attachments[${index}].file_id`,
+  }));
+  if (typeof body.content === 'string') return attached;
+  const pictured = body.content.flatMap((part, index) =>
+    part.type === 'image_file'
+      ? [{ fileId: part.image_file.file_id, param: `${at}content[${index}].image_file.file_id` }]
+      : [],
+  );
+  return [...attached, ...pictured];
+}
+
+/** Files that messages attach for `file_search`, each once. */
+export function toSearchedFiles(messages: readonly GivenMessage[]): readonly string[] {
+  const ids = messages.flatMap(({ body }) =>
+    (body.attachments ?? []).flatMap(({ file_id: id, tools }) =>
+      id !== undefined && tools?.some(({ type }) => type === 'file_search') ? [id] : [],
+    ),
+  );
+  return [...new Set(ids)];
+}
+
+/**
+ * Puts checked files into the vector store among these resources, or into a new one. Answers the resources with it.
+ * Errors: 400 where the store has expired.
+ */
+export async function addToResources(
+  deps: VectorStoreDeps,
+  caller: Caller,
+  resources: ToolResources,
+  fileIds: readonly string[],
+): Promise<ToolResources> {
+  if (fileIds.length === 0) return resources;
+  const [storeId] = resources.file_search?.vector_store_ids ?? [];
+  if (storeId === undefined) {
+    const store = await createVectorStore(deps, caller, {
+      file_ids: [...fileIds],
+      expires_after: THREAD_STORE_EXPIRY,
+    });
+    return { ...resources, file_search: { vector_store_ids: [store.id] } };
+  }
+  const { record } = await getUsableStore(deps, caller.scope, storeId);
+  const chunking = toChunking(null);
+  const additions = fileIds.map((fileId) => ({ fileId, attributes: {}, chunking }));
+  await addCheckedFiles(deps, caller, record, additions, null);
+  return resources;
+}
+
+/** Puts files that come with messages into the vector store of a thread. Errors: 404 thread; 400. */
+export async function attachToThread(
+  deps: VectorStoreDeps,
+  caller: Caller,
+  threadId: string,
+  fileIds: readonly string[],
+): Promise<void> {
+  if (fileIds.length === 0) return;
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const found = await deps.store.get<ThreadRecord>('threads', caller.scope, threadId);
+    if (found === null) throw ApiError.notFound('thread', threadId);
+    const before: ToolResources = found.record.tool_resources ?? {};
+    const after = await addToResources(deps, caller, before, fileIds);
+    if (after === before) return;
+    try {
+      await deps.store.update<ThreadRecord>(
+        'threads',
+        caller.scope,
+        threadId,
+        { tool_resources: after },
+        { ifVersion: found.version },
+      );
+      return;
+    } catch (error) {
+      if (!(error instanceof StoreError) || (error.code !== 'conflict' && error.code !== 'not_found'))
+        throw error;
+      // Another message has made a store meanwhile, or a run has begun: this one is not needed.
+      const [made] = after.file_search?.vector_store_ids ?? [];
+      if (made !== undefined) await deleteVectorStore(deps, caller.scope, made);
+    }
+  }
+  throw new ApiError('conflict', `Thread ${threadId} is being changed by others. Try again.`);
+}

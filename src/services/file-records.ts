@@ -1,0 +1,61 @@
+/** Files as they are kept, and what everybody who uses one needs: to find it, and to read it. */
+
+import { ApiError } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import type { CreateFileRequest, OpenAIFile } from '../schemas/generated/files.ts';
+import type { BlobStore } from '../store/blob-store.ts';
+import { type BlobPart, type ByteRange, readBlobs } from '../store/blobs.ts';
+import type { Scope } from '../store/store.ts';
+
+export type FilePurpose = CreateFileRequest['purpose'];
+
+/** `internal` is not on the wire. */
+export type FileRecord = Omit<OpenAIFile, 'purpose'> & {
+  readonly purpose: FilePurpose;
+  readonly internal: {
+    /** Where the bytes are, in their order: one blob, or the parts of an upload. */
+    readonly parts: readonly BlobPart[];
+    /** What the client called it, if it said more than "bytes". */
+    readonly content_type: string | null;
+  };
+};
+
+/** The wire's view. `evals` goes out although the API document has no word for it. */
+export function toFile({ internal: _, purpose, ...file }: FileRecord): OpenAIFile {
+  return { ...file, purpose: purpose as OpenAIFile['purpose'] };
+}
+
+export function isExpired(deps: Pick<Ports, 'clock'>, record: Pick<FileRecord, 'expires_at'>): boolean {
+  return record.expires_at !== undefined && record.expires_at * 1000 <= deps.clock.nowMs();
+}
+
+/** `param` names where the request holds the id. Errors: 404, for a file that has expired, too. */
+export async function getFile(
+  deps: Pick<Ports, 'store' | 'clock'>,
+  scope: Scope,
+  id: string,
+  param = 'id',
+): Promise<FileRecord> {
+  const found = await deps.store.get<FileRecord>('files', toFileScope(scope), id);
+  if (found === null || isExpired(deps, found.record)) throw toNoSuchFile(id, param);
+  return found.record;
+}
+
+/** The file's bytes, or a range of them. The stream fails where the file is deleted meanwhile. */
+export function openFile(
+  deps: { readonly blobs: BlobStore },
+  scope: Scope,
+  record: FileRecord,
+  range?: ByteRange,
+): ReadableStream<Uint8Array> {
+  return readBlobs(deps.blobs, scope.tenant, record.internal.parts, range);
+}
+
+/** 404 in OpenAI's words. */
+export function toNoSuchFile(id: string, param = 'id'): ApiError {
+  return new ApiError('not_found', `No such File object: ${id}`, { param });
+}
+
+export function toFileScope(scope: Scope): Scope {
+  return { tenant: scope.tenant };
+}

@@ -1,0 +1,326 @@
+/** Files of vector stores, by themselves and in batches. */
+
+import { ApiError } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import type { EmbeddingModel } from '../providers/embedder.ts';
+import { checkNamed } from '../retrieval/embedding-choice.ts';
+import {
+  type AdditionTerms,
+  addFiles,
+  type FileAddition,
+  StoreUnusable,
+} from '../retrieval/file-additions.ts';
+import {
+  type FilePlace,
+  type MembershipDeps,
+  removeMember,
+  toIngestId,
+} from '../retrieval/file-membership.ts';
+import {
+  type FileInternals,
+  type FileStoreRecord,
+  toStoreScope,
+  type VectorStoreFileRecord,
+  type VectorStoreRecord,
+} from '../retrieval/vector-store-records.ts';
+import type {
+  ChunkingStrategyRequestParam,
+  CreateVectorStoreFileRequest,
+  DeleteVectorStoreFileResponse,
+  VectorStoreFileContentResponse,
+} from '../schemas/generated/vector-stores.ts';
+import {
+  PAGE_LIMIT_MAX,
+  type Page,
+  type PageRequest,
+  type Scope,
+  StoreError,
+  type Versioned,
+  type Where,
+} from '../store/store.ts';
+import type { Attributes } from '../vector/attribute-filter.ts';
+import { CHUNKS_MAX, type StoredChunk } from '../vector/vector-index.ts';
+import { getFile } from './file-records.ts';
+import { readPage } from './lists.ts';
+import type { Caller } from './run-creation.ts';
+import { getUsableStore, getVectorStore, toExpired, type VectorStoreDeps } from './vector-stores.ts';
+
+/** What `auto` means, as at OpenAI. */
+const CHUNKING_AUTO: FileInternals['chunking'] = Object.freeze({ tokensMax: 800, overlapTokens: 400 });
+const ATTRIBUTE_KEY_LENGTH_MAX = 64;
+const ATTEMPTS_MAX = 16;
+/** Files that are looked up at once. */
+const LOOKUPS_AT_ONCE = 256;
+const CONTENT_CHUNKS_MAX = 1_000_000;
+/** UTF-16 units of one part of a file's content. */
+const CONTENT_PART_MAX = 1024 * 1024;
+
+/** Errors: 400 naming the parameter. */
+export function toChunking(
+  given: ChunkingStrategyRequestParam | null | undefined,
+  param = 'chunking_strategy',
+): FileInternals['chunking'] {
+  if (given === null || given === undefined || given.type === 'auto') return CHUNKING_AUTO;
+  const { max_chunk_size_tokens: tokensMax, chunk_overlap_tokens: overlapTokens } = given.static;
+  if (overlapTokens < 0 || overlapTokens > tokensMax / 2) {
+    const at = `${param}.static.chunk_overlap_tokens`;
+    throw ApiError.invalidValue(
+      at,
+      `Invalid '${at}': the overlap must be from 0 to half of 'max_chunk_size_tokens' (${Math.floor(tokensMax / 2)}), but got ${overlapTokens} instead.`,
+    );
+  }
+  return { tokensMax, overlapTokens };
+}
+
+/** Errors: 400 naming the parameter. */
+export function toAttributes(
+  given: Readonly<Record<string, string | number | boolean>> | null | undefined,
+  param = 'attributes',
+): Attributes {
+  const attributes = given ?? {};
+  for (const key of Object.keys(attributes)) {
+    if (key.length <= ATTRIBUTE_KEY_LENGTH_MAX) continue;
+    throw ApiError.invalidValue(
+      param,
+      `Invalid '${param}': a key has at most ${ATTRIBUTE_KEY_LENGTH_MAX} characters, but '${key.slice(0, ATTRIBUTE_KEY_LENGTH_MAX)}…' has ${key.length}.`,
+    );
+  }
+  return { ...attributes };
+}
+
+/** Errors: 404 for the first file that is not there, naming the parameter. */
+export async function checkFiles(
+  deps: Pick<VectorStoreDeps, 'store' | 'clock'>,
+  scope: Scope,
+  additions: readonly Pick<FileAddition, 'fileId'>[],
+  param: string,
+): Promise<void> {
+  for (let at = 0; at < additions.length; at += LOOKUPS_AT_ONCE) {
+    const slice = additions.slice(at, at + LOOKUPS_AT_ONCE);
+    await Promise.all(slice.map(({ fileId }) => getFile(deps, scope, fileId, param)));
+  }
+}
+
+/** Errors: 404 store or file; 400 parameters, an expired store, another embedding model than the store's. */
+export async function createVectorStoreFile(
+  deps: VectorStoreDeps,
+  caller: Caller,
+  storeId: string,
+  body: CreateVectorStoreFileRequest,
+): Promise<VectorStoreFileRecord> {
+  const addition: FileAddition = {
+    fileId: body.file_id,
+    attributes: toAttributes(body.attributes),
+    chunking: toChunking(body.chunking_strategy),
+  };
+  const { record: store } = await getUsableStore(deps, caller.scope, storeId);
+  await checkFiles(deps, caller.scope, [addition], 'file_id');
+  const [file] = await addCheckedFiles(deps, caller, store, [addition], null);
+  if (file === undefined) throw new Error('A file was added, but is not there.');
+  return file;
+}
+
+/** Adds files that are known to be there, and has them read. Errors: 404, 400. */
+export async function addCheckedFiles(
+  deps: VectorStoreDeps,
+  caller: Caller,
+  store: VectorStoreRecord,
+  additions: readonly FileAddition[],
+  batch: { readonly id: string; readonly begin: number } | null,
+): Promise<readonly VectorStoreFileRecord[]> {
+  const terms = toTerms(deps, caller, store);
+  try {
+    const added = await addFiles(deps, caller.scope, store.id, additions, terms, batch);
+    for (const note of added.ingests) deps.ingests.start(note, caller.headers);
+    return added.files;
+  } catch (error) {
+    if (!(error instanceof StoreUnusable)) throw error;
+    throw error.reason === 'gone' ? ApiError.notFound('vector_store', store.id) : toExpired(store.id);
+  }
+}
+
+/** With what the files will be read. Errors: 400 where the request names another model than the store's. */
+export function toTerms(deps: VectorStoreDeps, caller: Caller, store: VectorStoreRecord): AdditionTerms {
+  const { ingests, embedders, sealer } = deps;
+  const fixed = store.internal.embedding;
+  const embedding = fixed === undefined ? embedders.choose(caller.headers) : fixed;
+  checkNamed(embedders.readNamed(caller.headers), embedding);
+  const fromRequest = embedding !== null && isFromRequest(deps, embedding, caller);
+  return {
+    owner: ingests.owner,
+    leaseMs: ingests.leaseMs,
+    embedding,
+    credentialsFromRequest: fromRequest,
+    sealedHeaders: fromRequest ? sealer.seal(caller.headers) : null,
+  };
+}
+
+/** A model that cannot be used fails the file, where a program looks for it; a header that may not be is a 400. */
+function isFromRequest(deps: VectorStoreDeps, embedding: EmbeddingModel, caller: Caller): boolean {
+  try {
+    return deps.embedders.resolve(embedding, caller.headers).fromRequest;
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    return false;
+  }
+}
+
+/** Errors: 404. */
+export async function getVectorStoreFile(
+  deps: Pick<Ports, 'store'>,
+  scope: Scope,
+  storeId: string,
+  fileId: string,
+): Promise<Versioned<VectorStoreFileRecord>> {
+  const files = toStoreScope(scope, storeId);
+  const found = await deps.store.get<VectorStoreFileRecord>('vector_store_files', files, fileId);
+  if (found !== null) return found;
+  await getVectorStore(deps, scope, storeId);
+  throw new ApiError('not_found', `No file found with id '${fileId}' in vector store '${storeId}'.`);
+}
+
+/** `where` narrows by status and batch. Errors: 404 store; 400 cursor. */
+export async function listVectorStoreFiles(
+  deps: Pick<Ports, 'store'>,
+  scope: Scope,
+  storeId: string,
+  page: PageRequest,
+  where: Readonly<Record<string, string>>,
+): Promise<Page<VectorStoreFileRecord>> {
+  await getVectorStore(deps, scope, storeId);
+  const files = toStoreScope(scope, storeId);
+  const conditions: Where | undefined = Object.keys(where).length === 0 ? undefined : { fields: where };
+  return readPage(page, () =>
+    deps.store.list<VectorStoreFileRecord>('vector_store_files', files, page, conditions),
+  );
+}
+
+const STATUSES = ['in_progress', 'completed', 'failed', 'cancelled'];
+
+/** The condition of the query parameter `filter`. Errors: 400. */
+export function toStatusFilter(filter: string | null): Record<string, string> {
+  if (filter === null || filter === '') return {};
+  if (STATUSES.includes(filter)) return { status: filter };
+  const known = STATUSES.map((status) => `'${status}'`).join(', ');
+  throw ApiError.invalidValue(
+    'filter',
+    `Invalid value: '${filter.slice(0, 64)}'. Supported values are: ${known}.`,
+  );
+}
+
+/** Errors: 404; 400. */
+export async function modifyVectorStoreFile(
+  deps: Pick<VectorStoreDeps, 'store' | 'index'>,
+  scope: Scope,
+  storeId: string,
+  fileId: string,
+  given: Readonly<Record<string, string | number | boolean>> | null,
+): Promise<VectorStoreFileRecord> {
+  const attributes = toAttributes(given);
+  const files = toStoreScope(scope, storeId);
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const { version } = await getVectorStoreFile(deps, scope, storeId, fileId);
+    try {
+      const { record } = await deps.store.update<VectorStoreFileRecord>(
+        'vector_store_files',
+        files,
+        fileId,
+        { attributes },
+        { ifVersion: version },
+      );
+      await deps.index.setAttributes({ tenant: scope.tenant, store: storeId }, fileId, attributes);
+      return record;
+    } catch (error) {
+      if (!(error instanceof StoreError) || (error.code !== 'conflict' && error.code !== 'not_found'))
+        throw error;
+    }
+  }
+  throw new ApiError('conflict', `The file '${fileId}' is changed too often at once. Try again.`);
+}
+
+/** Errors: 404. */
+export async function deleteVectorStoreFile(
+  deps: VectorStoreDeps,
+  scope: Scope,
+  storeId: string,
+  fileId: string,
+): Promise<DeleteVectorStoreFileResponse> {
+  await getVectorStoreFile(deps, scope, storeId, fileId);
+  await removeFromStore(deps, { scope, storeId, fileId });
+  return { id: fileId, object: 'vector_store.file.deleted', deleted: true };
+}
+
+/** The reading stops only once the file is out: nothing of it is kept afterwards. */
+async function removeFromStore(
+  deps: MembershipDeps & Pick<VectorStoreDeps, 'ingests'>,
+  place: FilePlace,
+): Promise<boolean> {
+  await deps.ingests.stop(toIngestId(place));
+  return await removeMember(deps, place);
+}
+
+/** Takes a file that is deleted out of every vector store. */
+export async function detachFile(
+  deps: MembershipDeps & Pick<VectorStoreDeps, 'ingests'>,
+  scope: Scope,
+  fileId: string,
+): Promise<void> {
+  const parent: Scope = { tenant: scope.tenant, parent: fileId };
+  for (;;) {
+    const page = await deps.store.list<FileStoreRecord>('file_stores', parent, {
+      limit: PAGE_LIMIT_MAX,
+      order: 'asc',
+    });
+    for (const { record } of page.items) {
+      const isRemoved = await removeFromStore(deps, { scope, storeId: record.id, fileId });
+      // A note without its file: of a store that is being deleted.
+      if (!isRemoved) await deps.store.delete('file_stores', parent, record.id);
+    }
+    if (!page.hasMore) return;
+  }
+}
+
+/** The text of a file as it was read. Errors: 404; 400 where it has not been read. */
+export async function readContent(
+  deps: Pick<VectorStoreDeps, 'store' | 'clock' | 'index'>,
+  scope: Scope,
+  storeId: string,
+  fileId: string,
+): Promise<VectorStoreFileContentResponse> {
+  const { record } = await getVectorStoreFile(deps, scope, storeId, fileId);
+  await getUsableStore(deps, scope, storeId);
+  if (record.status !== 'completed') {
+    throw ApiError.invalidRequest(`The file '${fileId}' has no content: its status is '${record.status}'.`);
+  }
+  const parts: string[] = [];
+  let part = '';
+  let end = 0;
+  for (let from = 0; from < CONTENT_CHUNKS_MAX; from += CHUNKS_MAX) {
+    const chunks = await deps.index.readChunks(
+      { tenant: scope.tenant, store: storeId },
+      fileId,
+      from,
+      CHUNKS_MAX,
+    );
+    for (const chunk of chunks) {
+      part += toNewText(chunk, end);
+      end = Math.max(end, chunk.end);
+      if (part.length < CONTENT_PART_MAX) continue;
+      parts.push(part);
+      part = '';
+    }
+    if (chunks.length < CHUNKS_MAX) break;
+  }
+  if (part !== '' || parts.length === 0) parts.push(part);
+  return {
+    object: 'vector_store.file_content.page',
+    data: parts.map((text) => ({ type: 'text', text })),
+    has_more: false,
+    next_page: null,
+  };
+}
+
+/** What a chunk adds to the text before it: chunks overlap. */
+function toNewText(chunk: StoredChunk, end: number): string {
+  return chunk.text.slice(Math.max(0, end - chunk.start));
+}
