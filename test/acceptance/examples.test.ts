@@ -123,3 +123,30 @@ for (const { name, command, isThere } of [
     TEST_MS,
   );
 }
+
+test(
+  'file-search.ts answers from a folder of mixed documents, and prints the words that each citation rests on',
+  async () => {
+    const server = await startServer();
+    try {
+      const output = await run([process.execPath, join(EXAMPLES, 'file-search.ts')], server.url);
+      expect(output).toContain('9 read, 0 not.');
+      for (const [name, words] of [
+        ['ferry-handbook.pdf', 'HX-218 means that the cooling water is above 96 degrees'],
+        ['ferry-handbook.pdf', 'she may carry 96.'],
+        ['crew-meeting.docx', 'Tom Brandt orders them before the end of March.'],
+        ['fares.xlsx', 'Group of up to 12 | Single: 29 | Return: 52'],
+        ['wartung.md', 'sechs Hübe je Lager'],
+        ['new-ferry.pptx', 'of which the county pays 40 per cent'],
+      ]) {
+        const note = output
+          .split('\n')
+          .find((line) => line.includes(`] ${name}: “`) && line.includes(words ?? ''));
+        expect(note).toBeDefined();
+      }
+    } finally {
+      await server.stop();
+    }
+  },
+  TEST_MS,
+);

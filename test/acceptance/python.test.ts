@@ -49,6 +49,9 @@ const GUARANTEES = {
   changes: 'what is made can be changed, and a run cancelled',
   deletes: 'what is made can be deleted',
   chats: 'chat completions and embeddings answer',
+  files: 'files of any name and bytes are sent, listed, read and deleted',
+  uploads: 'a file from the disk is uploaded in parts',
+  cites: 'a file that was searched is cited, at its exact place in stream and store',
 };
 
 for (const [name, guarantee] of Object.entries(GUARANTEES)) {

@@ -1,7 +1,10 @@
 """The official Python client, unchanged. Prints a line `ok NAME` for each guarantee; anything else is a failure."""
 
 import asyncio
+import hashlib
 import os
+import pathlib
+import tempfile
 import traceback
 
 import openai
@@ -295,6 +298,80 @@ def chats():
     assert client.models.retrieve(MODEL).object == "model"
 
 
+def files():
+    content = bytes(range(256)) * 3000
+    name = 'Übersicht "März" – 日本 50%.txt'
+    made = client.files.create(
+        file=(name, content),
+        purpose="assistants",
+        expires_after={"anchor": "created_at", "seconds": 3600},
+    )
+    assert (made.filename, made.bytes) == (name, len(content)), made
+    assert made.expires_at == made.created_at + 3600, made
+    assert client.files.wait_for_processing(made.id, poll_interval=0.01).status == "processed"
+    assert client.files.content(made.id).content == content
+    with client.files.with_streaming_response.content(made.id) as response:
+        assert b"".join(response.iter_bytes()) == content
+    plain = client.files.create(file=b"bytes without a name", purpose="user_data")
+    assert client.files.content(plain.id).text == "bytes without a name"
+    assert {made.id, plain.id} <= {file.id for file in client.files.list(limit=1)}
+    for file in (made, plain):
+        assert client.files.delete(file.id).deleted
+    try:
+        client.files.retrieve(made.id)
+        raise AssertionError("it is still there")
+    except openai.NotFoundError as error:
+        assert error.body["message"] == f"No such File object: {made.id}", error.body
+
+
+def uploads():
+    content = os.urandom(3_000_001)
+    with tempfile.NamedTemporaryFile(suffix="ü.bin") as file:
+        file.write(content)
+        file.flush()
+        upload = client.uploads.upload_file_chunked(
+            file=pathlib.Path(file.name),
+            mime_type="application/octet-stream",
+            purpose="user_data",
+            part_size=1_000_000,
+            md5=hashlib.md5(content).hexdigest(),
+        )
+    assert (upload.status, upload.file.bytes) == ("completed", len(content)), upload
+    assert client.files.content(upload.file.id).content == content
+    begun = client.uploads.create(filename="a", bytes=10, mime_type="text/plain", purpose="user_data")
+    client.uploads.parts.create(begun.id, data=b"12345")
+    assert client.uploads.cancel(begun.id).status == "cancelled"
+
+
+def cites():
+    words = "😀 Guests may check in from 3 pm."
+    store = client.vector_stores.create()
+    put = client.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=("rules 🏠.md", words.encode()), poll_interval_ms=20
+    )
+    assert put.status == "completed", put
+    searching = client.beta.assistants.create(
+        model=MODEL,
+        tools=[{"type": "file_search"}],
+        tool_resources={"file_search": {"vector_store_ids": [store.id]}},
+    )
+    thread = ask("When may guests check in?")
+    with threads.runs.stream(thread_id=thread.id, assistant_id=searching.id) as stream:
+        [told] = stream.get_final_messages()
+    kept = threads.messages.list(thread.id).data[0]
+    for message in (told, kept):
+        text = message.content[0].text
+        [cited] = text.annotations
+        assert cited.text == "【4:0†rules 🏠.md】", cited
+        assert text.value[cited.start_index : cited.end_index] == cited.text, text
+        assert cited.file_citation.file_id == put.id, cited
+    assert told.content[0].text.value == kept.content[0].text.value
+    include = ["step_details.tool_calls[*].file_search.results[*].content"]
+    step = threads.runs.steps.list(kept.run_id, thread_id=thread.id, order="asc", include=include).data[0]
+    [result] = step.step_details.tool_calls[0].file_search.results
+    assert (result.file_id, result.content[0].text) == (put.id, words), result
+
+
 CHECKS = [
     polls,
     streams,
@@ -309,6 +386,9 @@ CHECKS = [
     changes,
     deletes,
     chats,
+    files,
+    uploads,
+    cites,
 ]
 for check in CHECKS:
     try:
