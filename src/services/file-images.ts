@@ -3,7 +3,7 @@
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { BlobStore } from '../store/blob-store.ts';
-import { getFile, openFile } from './file-records.ts';
+import { type FileRecord, getFile, openFile } from './file-records.ts';
 
 /** The first bytes of the types that models take. */
 const SIGNATURES: readonly (readonly [type: string, matches: (bytes: Uint8Array) => boolean])[] =
@@ -25,14 +25,31 @@ export async function readImageFile(
   fileId: string,
   bytesMax: number,
 ): Promise<string | null> {
-  const record = await getFile(deps, { tenant }, fileId).catch((error: unknown) => {
-    if (error instanceof ApiError) return null;
-    throw error;
-  });
+  const record = await findFile(deps, tenant, fileId);
   if (record === null || record.bytes > bytesMax) return null;
-  const bytes = await new Response(openFile(deps, { tenant }, record)).bytes();
+  let bytes: Uint8Array;
+  try {
+    bytes = await new Response(openFile(deps, { tenant }, record)).bytes();
+  } catch (error) {
+    // It may have been deleted amid the reading.
+    if ((await findFile(deps, tenant, fileId)) === null) return null;
+    throw error;
+  }
   const type = SIGNATURES.find(([, matches]) => matches(bytes))?.[0];
   return type === undefined ? null : `data:${type};base64,${Buffer.from(bytes).toString('base64')}`;
+}
+
+async function findFile(
+  deps: Pick<Ports, 'store' | 'clock'>,
+  tenant: string,
+  fileId: string,
+): Promise<FileRecord | null> {
+  try {
+    return await getFile(deps, { tenant }, fileId);
+  } catch (error) {
+    if (error instanceof ApiError) return null;
+    throw error;
+  }
 }
 
 function startsWith(bytes: Uint8Array, at: number, wanted: readonly number[]): boolean {

@@ -69,3 +69,25 @@ test('what is no picture, too large, expired, gone or of another tenant is none'
   expect(await read('nobody')).toBeNull();
   expect(await read('small', 1_000, 'another')).toBeNull();
 });
+
+test('a picture that is deleted amid its reading is none, and bytes that are lost are an error', async () => {
+  await addFile('file-cut', new Uint8Array(600_001).fill(1));
+  await blobs.deleteBlob('test', 'file-cut');
+  const lost = await read('file-cut').catch((error: unknown) => error);
+  expect(lost).toMatchObject({ name: 'StoreError', code: 'unavailable' });
+  await addFile('file-gone', new Uint8Array(600_001).fill(1));
+  const deleting = { ...blobs, getPiece: toDeletingRead('file-gone') };
+  const found = readImageFile({ store, blobs: deleting, clock: systemClock }, 'test', 'file-gone', 1_000_000);
+  expect(await found).toBeNull();
+});
+
+/** Deletes the file behind its first piece. */
+function toDeletingRead(id: string): BlobStore['getPiece'] {
+  return async (tenant, blob, index) => {
+    if (index === 1) {
+      await store.delete('files', SCOPE, id);
+      await blobs.deleteBlob(tenant, blob);
+    }
+    return await blobs.getPiece(tenant, blob, index);
+  };
+}
