@@ -3,8 +3,8 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 import { ApiError } from '../errors.ts';
 import type { RequestHeaders } from '../providers/provider.ts';
+import type { Caller } from '../services/caller.ts';
 import { METADATA_PAIRS_MAX } from '../services/metadata.ts';
-import type { Caller } from '../services/run-creation.ts';
 import type { Scope } from '../store/store.ts';
 import type { Validator } from './validation.ts';
 

@@ -7,13 +7,13 @@ import {
   UpdateVectorStoreFileAttributesRequest,
 } from '../schemas/generated/vector-stores.ts';
 import { toListObject, toPageRequest } from '../services/lists.ts';
+import { readContent } from '../services/vector-store-content.ts';
 import {
   createVectorStoreFile,
   deleteVectorStoreFile,
   getVectorStoreFile,
   listVectorStoreFiles,
   modifyVectorStoreFile,
-  readContent,
   toStatusFilter,
 } from '../services/vector-store-files.ts';
 import { hintPolling, readBody, readQuery, toCaller } from './request.ts';

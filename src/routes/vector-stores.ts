@@ -8,11 +8,11 @@ import {
   VectorStoreSearchRequest,
 } from '../schemas/generated/vector-stores.ts';
 import { toListObject, toPageRequest } from '../services/lists.ts';
+import { getVectorStore } from '../services/vector-store-access.ts';
 import { searchVectorStore } from '../services/vector-store-search.ts';
 import {
   createVectorStore,
   deleteVectorStore,
-  getVectorStore,
   listVectorStores,
   modifyVectorStore,
 } from '../services/vector-stores.ts';

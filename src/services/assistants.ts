@@ -10,12 +10,12 @@ import type {
   ModifyAssistantRequest,
 } from '../schemas/generated/assistants.ts';
 import type { Page, PageRequest, Scope } from '../store/store.ts';
+import type { Caller } from './caller.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { toMetadata } from './metadata.ts';
-import type { Caller } from './run-creation.ts';
 import { checkToolResources, makeToolResources } from './tool-resources.ts';
 import { checkTools } from './tools.ts';
-import type { VectorStoreDeps } from './vector-stores.ts';
+import type { VectorStoreDeps } from './vector-store-access.ts';
 
 /**
  * `reasoning_effort` is taken by the API document and missing in its object: kept where it was given.

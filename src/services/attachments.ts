@@ -5,17 +5,14 @@ import type { Ports } from '../ports.ts';
 import type { CreateMessageRequest } from '../schemas/generated/messages.ts';
 import type { Scope } from '../store/store.ts';
 import { StoreError } from '../store/store.ts';
+import type { Caller } from './caller.ts';
 import { getFile } from './file-records.ts';
-import type { Caller } from './run-creation.ts';
-import type { ThreadRecord } from './threads.ts';
+import type { ThreadRecord } from './thread-records.ts';
 import { THREAD_STORE_EXPIRY, type ToolResources } from './tool-resources.ts';
-import { addCheckedFiles, toChunking } from './vector-store-files.ts';
-import {
-  createVectorStore,
-  deleteVectorStore,
-  getUsableStore,
-  type VectorStoreDeps,
-} from './vector-stores.ts';
+import { getUsableStore, type VectorStoreDeps } from './vector-store-access.ts';
+import { addCheckedFiles } from './vector-store-files.ts';
+import { toChunking } from './vector-store-options.ts';
+import { createVectorStore, deleteVectorStore } from './vector-stores.ts';
 
 const ATTEMPTS_MAX = 16;
 

@@ -4,23 +4,21 @@ import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { FileAddition } from '../retrieval/file-additions.ts';
-import { CANCELLED, INGEST_SCOPE, settleFile, toIngestId } from '../retrieval/file-membership.ts';
+import { INGEST_SCOPE } from '../retrieval/file-membership.ts';
 import {
   type FileBatchRecord,
   type IngestRecord,
   NO_FILES,
   toStoreScope,
-  type VectorStoreFileRecord,
 } from '../retrieval/vector-store-records.ts';
 import type { CreateVectorStoreFileBatchRequest } from '../schemas/generated/vector-stores.ts';
-import { PAGE_LIMIT_MAX, type Scope, StoreError, type Versioned } from '../store/store.ts';
-import type { Caller } from './run-creation.ts';
-import { addCheckedFiles, checkFiles, toAttributes, toChunking, toTerms } from './vector-store-files.ts';
-import { getUsableStore, getVectorStore, type VectorStoreDeps } from './vector-stores.ts';
+import { type Scope, StoreError, type Versioned } from '../store/store.ts';
+import type { Caller } from './caller.ts';
+import { getUsableStore, getVectorStore, type VectorStoreDeps } from './vector-store-access.ts';
+import { addCheckedFiles, cancelFiles, checkFiles, toTerms } from './vector-store-files.ts';
+import { toAttributes, toChunking } from './vector-store-options.ts';
 
 const ATTEMPTS_MAX = 16;
-/** Passes over a store's files that are being read, of which each ends some. */
-const PASSES_MAX = 1000;
 
 /** Errors: 404 store or file; 400. Then nothing is written. */
 export async function createFileBatch(
@@ -148,30 +146,4 @@ async function markCancelled(
     }
   }
   throw new ApiError('conflict', `The file batch '${batchId}' is changed too often at once. Try again.`);
-}
-
-/** Cancels the files of a store that are being read, or wait to be, and that `where` holds for. */
-export async function cancelFiles(
-  deps: VectorStoreDeps,
-  scope: Scope,
-  storeId: string,
-  where: Readonly<Record<string, string>>,
-): Promise<void> {
-  const files = toStoreScope(scope, storeId);
-  const index = { tenant: scope.tenant, store: storeId };
-  for (let pass = 0; pass < PASSES_MAX; pass += 1) {
-    const page = await deps.store.list<VectorStoreFileRecord>(
-      'vector_store_files',
-      files,
-      { limit: PAGE_LIMIT_MAX, order: 'asc' },
-      { fields: { ...where, status: 'in_progress' } },
-    );
-    if (page.items.length === 0) return;
-    for (const { record } of page.items) {
-      const place = { scope, storeId, fileId: record.id };
-      await deps.ingests.stop(toIngestId(place));
-      const isCancelled = await settleFile(deps, place, record.internal.ingest, CANCELLED);
-      if (isCancelled) await deps.index.removeFile(index, record.id);
-    }
-  }
 }

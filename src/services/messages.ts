@@ -10,12 +10,13 @@ import type {
 import type { Page, PageRequest, Scope } from '../store/store.ts';
 import { StoreError } from '../store/store.ts';
 import { attachToThread, checkMessageFiles, toSearchedFiles } from './attachments.ts';
+import type { Caller } from './caller.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { type MessageRecord, toMessageRecord } from './message-records.ts';
 import { toMetadata } from './metadata.ts';
-import type { Caller } from './run-creation.ts';
-import { getThread, type ThreadRecord } from './threads.ts';
-import type { VectorStoreDeps } from './vector-stores.ts';
+import type { ThreadRecord } from './thread-records.ts';
+import { getThread } from './threads.ts';
+import type { VectorStoreDeps } from './vector-store-access.ts';
 
 type Deps = Pick<Ports, 'store' | 'clock' | 'ids'>;
 

@@ -5,8 +5,8 @@ import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
 import type { CallOptions, ModelInfo, RelayPath, ResolvedModel } from '../providers/provider.ts';
 import type { Model } from '../schemas/generated/models.ts';
+import type { Caller } from './caller.ts';
 import { toApiError } from './provider-errors.ts';
-import type { Caller } from './run-creation.ts';
 
 type Deps = Pick<Ports, 'router' | 'log'>;
 

@@ -3,7 +3,7 @@
 import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
-import { ProviderError, type RequestHeaders, type ResolvedModel } from '../providers/provider.ts';
+import { ProviderError, type ResolvedModel } from '../providers/provider.ts';
 import type { RunEvent } from '../runs/events.ts';
 import { toLeaseInsert } from '../runs/leases.ts';
 import type { RunEngine } from '../runs/run-engine.ts';
@@ -12,20 +12,15 @@ import type { CreateRunRequest, CreateThreadAndRunRequest, RunObject } from '../
 import { type Scope, StoreError, type Versioned, WRITES_MAX, type Write } from '../store/store.ts';
 import { type AssistantRecord, getAssistant } from './assistants.ts';
 import { attachToThread, checkMessageFiles, toSearchedFiles } from './attachments.ts';
+import type { Caller } from './caller.ts';
 import { type MessageRecord, toMessageRecord } from './message-records.ts';
 import { toMetadata } from './metadata.ts';
-import { getThread, insertMessages, type ThreadRecord, toThread, toThreadRecords } from './threads.ts';
+import type { ThreadRecord } from './thread-records.ts';
+import { getThread, insertMessages, toThread, toThreadRecords } from './threads.ts';
 import { checkToolChoice, checkTools, refuseMissingTools } from './tools.ts';
-import type { VectorStoreDeps } from './vector-stores.ts';
+import type { VectorStoreDeps } from './vector-store-access.ts';
 
 export type RunDeps = Pick<Ports, 'router'> & VectorStoreDeps & { readonly runs: RunEngine };
-
-/** Who asks, and with what: the model's key may be in the headers. */
-export interface Caller {
-  readonly scope: Scope;
-  readonly headers: RequestHeaders;
-  readonly requestId: string;
-}
 
 /** How the client wants to hear of its run. */
 interface ReplyOptions {

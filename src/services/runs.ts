@@ -11,9 +11,10 @@ import { isLegal } from '../runs/run-state.ts';
 import { readSteps } from '../runs/turns.ts';
 import type { ModifyRunRequest, RunObject, SubmitToolOutputsRunRequest } from '../schemas/generated/runs.ts';
 import { type Page, type PageRequest, type Scope, StoreError, type Versioned } from '../store/store.ts';
+import type { Caller } from './caller.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { toMetadata } from './metadata.ts';
-import { type Caller, type RunDeps, resolveModel, type StartedRun } from './run-creation.ts';
+import { type RunDeps, resolveModel, type StartedRun } from './run-creation.ts';
 import { getThread } from './threads.ts';
 
 type Deps = Pick<Ports, 'store'>;

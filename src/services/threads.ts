@@ -15,20 +15,18 @@ import { SYSTEM_TENANT } from '../store/collections.ts';
 import type { Page, PageRequest, Scope, StoredRecord, Versioned, Where, Write } from '../store/store.ts';
 import { StoreError, WRITES_MAX } from '../store/store.ts';
 import { addToResources, checkMessageFiles, toSearchedFiles } from './attachments.ts';
+import type { Caller } from './caller.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { type MessageRecord, toMessageRecord } from './message-records.ts';
 import { toMetadata } from './metadata.ts';
-import type { Caller } from './run-creation.ts';
+import type { ThreadRecord } from './thread-records.ts';
 import {
   checkToolResources,
   type GivenResources,
   makeToolResources,
   THREAD_STORE_EXPIRY,
 } from './tool-resources.ts';
-import type { VectorStoreDeps } from './vector-stores.ts';
-
-/** `active_run_id` is the claim of the one run that may be active; it is not on the wire. */
-export type ThreadRecord = ThreadObject & { active_run_id: string | null };
+import type { VectorStoreDeps } from './vector-store-access.ts';
 
 type Deps = Pick<Ports, 'store' | 'clock' | 'ids'>;
 

@@ -6,11 +6,13 @@ import type { ExpiresAfter } from '../retrieval/vector-store-records.ts';
 import type { AssistantObject, CreateAssistantRequest } from '../schemas/generated/assistants.ts';
 import type { CreateVectorStoreRequest } from '../schemas/generated/vector-stores.ts';
 import type { Scope } from '../store/store.ts';
+import type { Caller } from './caller.ts';
 import { getFile } from './file-records.ts';
 import { toMetadata } from './metadata.ts';
-import type { Caller } from './run-creation.ts';
-import { checkFiles, toChunking } from './vector-store-files.ts';
-import { createVectorStore, getVectorStore, type VectorStoreDeps } from './vector-stores.ts';
+import { getVectorStore, type VectorStoreDeps } from './vector-store-access.ts';
+import { checkFiles } from './vector-store-files.ts';
+import { toChunking } from './vector-store-options.ts';
+import { createVectorStore } from './vector-stores.ts';
 
 export type GivenResources = CreateAssistantRequest['tool_resources'] | null | undefined;
 export type ToolResources = NonNullable<AssistantObject['tool_resources']>;

@@ -11,23 +11,22 @@ import {
   StoreUnusable,
 } from '../retrieval/file-additions.ts';
 import {
+  CANCELLED,
   type FilePlace,
   type MembershipDeps,
   removeMember,
+  settleFile,
   toIngestId,
 } from '../retrieval/file-membership.ts';
 import {
-  type FileInternals,
   type FileStoreRecord,
   toStoreScope,
   type VectorStoreFileRecord,
   type VectorStoreRecord,
 } from '../retrieval/vector-store-records.ts';
 import type {
-  ChunkingStrategyRequestParam,
   CreateVectorStoreFileRequest,
   DeleteVectorStoreFileResponse,
-  VectorStoreFileContentResponse,
 } from '../schemas/generated/vector-stores.ts';
 import {
   PAGE_LIMIT_MAX,
@@ -38,55 +37,17 @@ import {
   type Versioned,
   type Where,
 } from '../store/store.ts';
-import type { Attributes } from '../vector/attribute-filter.ts';
-import { CHUNKS_MAX, type StoredChunk } from '../vector/vector-index.ts';
+import type { Caller } from './caller.ts';
 import { getFile } from './file-records.ts';
 import { readPage } from './lists.ts';
-import type { Caller } from './run-creation.ts';
-import { getUsableStore, getVectorStore, toExpired, type VectorStoreDeps } from './vector-stores.ts';
+import { getUsableStore, getVectorStore, toExpired, type VectorStoreDeps } from './vector-store-access.ts';
+import { toAttributes, toChunking } from './vector-store-options.ts';
 
-/** What `auto` means, as at OpenAI. */
-const CHUNKING_AUTO: FileInternals['chunking'] = Object.freeze({ tokensMax: 800, overlapTokens: 400 });
-const ATTRIBUTE_KEY_LENGTH_MAX = 64;
 const ATTEMPTS_MAX = 16;
+/** Passes over a store's files that are being read, of which each ends some. */
+const PASSES_MAX = 1000;
 /** Files that are looked up at once. */
 const LOOKUPS_AT_ONCE = 256;
-const CONTENT_CHUNKS_MAX = 1_000_000;
-/** UTF-16 units of one part of a file's content. */
-const CONTENT_PART_MAX = 1024 * 1024;
-
-/** Errors: 400 naming the parameter. */
-export function toChunking(
-  given: ChunkingStrategyRequestParam | null | undefined,
-  param = 'chunking_strategy',
-): FileInternals['chunking'] {
-  if (given === null || given === undefined || given.type === 'auto') return CHUNKING_AUTO;
-  const { max_chunk_size_tokens: tokensMax, chunk_overlap_tokens: overlapTokens } = given.static;
-  if (overlapTokens < 0 || overlapTokens > tokensMax / 2) {
-    const at = `${param}.static.chunk_overlap_tokens`;
-    throw ApiError.invalidValue(
-      at,
-      `Invalid '${at}': the overlap must be from 0 to half of 'max_chunk_size_tokens' (${Math.floor(tokensMax / 2)}), but got ${overlapTokens} instead.`,
-    );
-  }
-  return { tokensMax, overlapTokens };
-}
-
-/** Errors: 400 naming the parameter. */
-export function toAttributes(
-  given: Readonly<Record<string, string | number | boolean>> | null | undefined,
-  param = 'attributes',
-): Attributes {
-  const attributes = given ?? {};
-  for (const key of Object.keys(attributes)) {
-    if (key.length <= ATTRIBUTE_KEY_LENGTH_MAX) continue;
-    throw ApiError.invalidValue(
-      param,
-      `Invalid '${param}': a key has at most ${ATTRIBUTE_KEY_LENGTH_MAX} characters, but '${key.slice(0, ATTRIBUTE_KEY_LENGTH_MAX)}…' has ${key.length}.`,
-    );
-  }
-  return { ...attributes };
-}
 
 /** Errors: 404 for the first file that is not there, naming the parameter. */
 export async function checkFiles(
@@ -280,47 +241,28 @@ export async function detachFile(
   }
 }
 
-/** The text of a file as it was read. Errors: 404; 400 where it has not been read. */
-export async function readContent(
-  deps: Pick<VectorStoreDeps, 'store' | 'clock' | 'index'>,
+/** Cancels the files of a store that are being read, or wait to be, and that `where` holds for. */
+export async function cancelFiles(
+  deps: VectorStoreDeps,
   scope: Scope,
   storeId: string,
-  fileId: string,
-): Promise<VectorStoreFileContentResponse> {
-  const { record } = await getVectorStoreFile(deps, scope, storeId, fileId);
-  await getUsableStore(deps, scope, storeId);
-  if (record.status !== 'completed') {
-    throw ApiError.invalidRequest(`The file '${fileId}' has no content: its status is '${record.status}'.`);
-  }
-  const parts: string[] = [];
-  let part = '';
-  let end = 0;
-  for (let from = 0; from < CONTENT_CHUNKS_MAX; from += CHUNKS_MAX) {
-    const chunks = await deps.index.readChunks(
-      { tenant: scope.tenant, store: storeId },
-      fileId,
-      from,
-      CHUNKS_MAX,
+  where: Readonly<Record<string, string>>,
+): Promise<void> {
+  const files = toStoreScope(scope, storeId);
+  const index = { tenant: scope.tenant, store: storeId };
+  for (let pass = 0; pass < PASSES_MAX; pass += 1) {
+    const page = await deps.store.list<VectorStoreFileRecord>(
+      'vector_store_files',
+      files,
+      { limit: PAGE_LIMIT_MAX, order: 'asc' },
+      { fields: { ...where, status: 'in_progress' } },
     );
-    for (const chunk of chunks) {
-      part += toNewText(chunk, end);
-      end = Math.max(end, chunk.end);
-      if (part.length < CONTENT_PART_MAX) continue;
-      parts.push(part);
-      part = '';
+    if (page.items.length === 0) return;
+    for (const { record } of page.items) {
+      const place = { scope, storeId, fileId: record.id };
+      await deps.ingests.stop(toIngestId(place));
+      const isCancelled = await settleFile(deps, place, record.internal.ingest, CANCELLED);
+      if (isCancelled) await deps.index.removeFile(index, record.id);
     }
-    if (chunks.length < CHUNKS_MAX) break;
   }
-  if (part !== '' || parts.length === 0) parts.push(part);
-  return {
-    object: 'vector_store.file_content.page',
-    data: parts.map((text) => ({ type: 'text', text })),
-    has_more: false,
-    next_page: null,
-  };
-}
-
-/** What a chunk adds to the text before it: chunks overlap. */
-function toNewText(chunk: StoredChunk, end: number): string {
-  return chunk.text.slice(Math.max(0, end - chunk.start));
 }

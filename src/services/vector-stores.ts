@@ -2,39 +2,23 @@
 
 import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
-import type { IngestEngine } from '../ingest/ingest-engine.ts';
 import type { Ports } from '../ports.ts';
-import type { Embedders } from '../providers/embeddings.ts';
-import { DELETION_SCOPE, type MembershipDeps } from '../retrieval/file-membership.ts';
-import type { HeaderSealer } from '../retrieval/header-sealer.ts';
+import { DELETION_SCOPE } from '../retrieval/file-membership.ts';
+import { finishStoreDeletion, type StoreDeletionRecord } from '../retrieval/store-deletion.ts';
 import { isExpired, NO_FILES, toExpiry, type VectorStoreRecord } from '../retrieval/vector-store-records.ts';
 import type {
   CreateVectorStoreRequest,
   DeleteVectorStoreResponse,
   UpdateVectorStoreRequest,
 } from '../schemas/generated/vector-stores.ts';
-import {
-  type Page,
-  type PageRequest,
-  type Scope,
-  StoreError,
-  type Versioned,
-  type Write,
-} from '../store/store.ts';
-import { finishStoreDeletion, type StoreDeletionRecord } from './deletions.ts';
+import { type Page, type PageRequest, type Scope, StoreError, type Write } from '../store/store.ts';
+import type { Caller } from './caller.ts';
 import { toExpirationDelete, toExpirationMove } from './expirations.ts';
-import { cancelFiles } from './file-batches.ts';
 import { readPage } from './lists.ts';
 import { toMetadata } from './metadata.ts';
-import type { Caller } from './run-creation.ts';
-import { addCheckedFiles, checkFiles, toChunking } from './vector-store-files.ts';
-
-export type VectorStoreDeps = Pick<Ports, 'store' | 'clock' | 'ids' | 'log'> &
-  MembershipDeps & {
-    readonly ingests: IngestEngine;
-    readonly embedders: Embedders;
-    readonly sealer: HeaderSealer;
-  };
+import { getVectorStore, toExpired, type VectorStoreDeps } from './vector-store-access.ts';
+import { addCheckedFiles, cancelFiles, checkFiles } from './vector-store-files.ts';
+import { toChunking } from './vector-store-options.ts';
 
 const ATTEMPTS_MAX = 16;
 const NAME_LENGTH_MAX = 256;
@@ -101,33 +85,6 @@ function toExpirationWrites(tenant: string, record: VectorStoreRecord): Write[] 
 
 function toDueMs(record: VectorStoreRecord): number | null {
   return record.expires_at === null ? null : record.expires_at * MS_PER_SECOND;
-}
-
-/** Errors: 404. `param` names where the id stands in the request, where that is not the path. */
-export async function getVectorStore(
-  deps: Pick<Ports, 'store'>,
-  scope: Scope,
-  id: string,
-  param: string | null = null,
-): Promise<Versioned<VectorStoreRecord>> {
-  const found = await deps.store.get<VectorStoreRecord>('vector_stores', scope, id);
-  if (found === null) throw ApiError.notFound('vector_store', id, param);
-  return found;
-}
-
-/** Errors: 404; 400 where it has expired. */
-export async function getUsableStore(
-  deps: Pick<Ports, 'store' | 'clock'>,
-  scope: Scope,
-  id: string,
-): Promise<Versioned<VectorStoreRecord>> {
-  const found = await getVectorStore(deps, scope, id);
-  if (isExpired(found.record, deps.clock)) throw toExpired(id);
-  return found;
-}
-
-export function toExpired(id: string): ApiError {
-  return ApiError.invalidRequest(`The vector store '${id}' has expired.`);
 }
 
 export function listVectorStores(

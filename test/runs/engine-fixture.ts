@@ -19,7 +19,7 @@ import { NO_USAGE, type RunRecord, type StepRecord, toRunScope } from '../../src
 import { isTerminal } from '../../src/runs/run-state.ts';
 import type { ServerTool } from '../../src/runs/tools/server-tool.ts';
 import type { MessageObject } from '../../src/schemas/generated/messages.ts';
-import type { Caller } from '../../src/services/run-creation.ts';
+import type { Caller } from '../../src/services/caller.ts';
 import { submitToolOutputs } from '../../src/services/runs.ts';
 import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../../src/store/store.ts';

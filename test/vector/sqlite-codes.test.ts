@@ -70,9 +70,13 @@ function estimate(toKernel: (memory: WebAssembly.Memory) => Kernel, dimensions: 
   const { planeBytes } = coder;
   const shift = -coded.step * coded.total;
   kernel.scan(codes, COUNT, planeBytes, queries, out, offsets, coarse, coded.base, 2 * coded.step, shift);
+  const [list, sums] = [32_768, 40_960];
+  const integers = new Int32Array(memory.buffer);
+  for (let i = 0; i < 2 * COUNT; i += 1) integers[list / 4 + i] = codes + i * planeBytes;
+  kernel.sum(list, 2 * COUNT, planeBytes, queries, sums);
   const fine = vectors.map((_, i) => {
-    const upper = kernel.sum(codes + i * planeBytes, planeBytes, queries);
-    const lower = kernel.sum(codes + (COUNT + i) * planeBytes, planeBytes, queries);
+    const upper = integers[sums / 4 + i] ?? 0;
+    const lower = integers[sums / 4 + COUNT + i] ?? 0;
     const sum = coded.step * (2 * lower + 4 * upper - 3 * coded.total);
     return coded.base + (factors[i * FACTORS] ?? 0) + (factors[i * FACTORS + 2] ?? 0) * sum;
   });
