@@ -50,6 +50,12 @@ export interface Credentials {
   readonly baseUrl: string | null;
   /** Whether a request's header named the key or the base URL (and so dies with the request). */
   readonly fromRequest: boolean;
+  /**
+   * What the provider needs besides, under LiteLLM's names: `api-version`, `aws-access-key-id`, `aws-secret-access-key`,
+   * `aws-session-token`, `aws-region-name`, `vertex-project`, `vertex-location`, `vertex-credentials`, `project-id`,
+   * `organization`. Secrets among them, as the key is.
+   */
+  readonly parameters?: Readonly<Record<string, string>>;
 }
 
 export interface CallOptions {
