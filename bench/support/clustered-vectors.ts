@@ -35,8 +35,8 @@ export function createRandom(seed: number): Random {
 export interface VectorSource {
   /** The vectors of a file's chunks. */
   makeFile(file: number): readonly Float32Array[];
-  /** A question near a chunk. */
-  makeQuestion(number: number): Float32Array;
+  /** A question near a chunk of this file; of any file where none is named. */
+  makeQuestion(number: number, file?: number): Float32Array;
 }
 
 export function createVectorSource(plan: VectorPlan): VectorSource {
@@ -57,9 +57,9 @@ export function createVectorSource(plan: VectorPlan): VectorSource {
 
   return {
     makeFile,
-    makeQuestion(number) {
+    makeQuestion(number, file) {
       const random = toRandom(2, number);
-      const chunks = makeFile(Math.floor(random() * files));
+      const chunks = makeFile(file ?? Math.floor(random() * files));
       const chunk = chunks[Math.floor(random() * chunks.length)] ?? new Float32Array(dimensions);
       return toUnit(add(chunk, makeNoise(random, dimensions, QUESTION_NOISE)));
     },

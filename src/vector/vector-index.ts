@@ -98,17 +98,23 @@ export interface VectorIndex {
 
   /**
    * Keeps chunks of a file that cannot be found yet. Acknowledged when durable. A chunk whose position is there
-   * already replaces it. `ingest` names the attempt: what another attempt has staged of this file is dropped.
+   * already replaces it. `ingest` names the attempt: what another attempt has staged of this file is dropped. Chunks of
+   * an attempt that is published already change nothing.
    * Errors: `StoreError` (`unavailable`; `misuse` where a vector is not finite, is zero or has other dimensions).
    */
   stageChunks(scope: IndexScope, file: string, ingest: string, chunks: readonly NewChunk[]): Promise<void>;
 
-  /** How many chunks of this attempt are there, from position 0 without a gap: where to go on after a crash. */
+  /**
+   * How many chunks of this attempt are there, staged or published, from position 0 without a gap: where to go on after
+   * a crash.
+   */
   countStaged(scope: IndexScope, file: string, ingest: string): Promise<number>;
 
   /**
    * Makes the staged chunks of an attempt findable, all at once, in the place of those that the file had. Idempotent:
-   * an attempt that is published already is left as it is. `bytes` is what text, vectors and words take.
+   * an attempt that is published already is left as it is. `bytes` is what text, vectors and words take. Where nothing
+   * of the attempt is there, or a position is missing, nothing is published and what the file had stays; `chunks` is then
+   * what `countStaged` answers.
    */
   publishFile(
     scope: IndexScope,
@@ -116,10 +122,10 @@ export interface VectorIndex {
     ingest: string,
   ): Promise<{ chunks: number; bytes: number }>;
 
-  /** Changes what the file is filtered by. Nothing happens where the file is not there. */
+  /** Changes what a published file is filtered by. Nothing happens where it is not there. */
   setAttributes(scope: IndexScope, file: string, attributes: Attributes): Promise<void>;
 
-  /** Removes what is staged and what is published of a file. No orphan stays. Idempotent. */
+  /** Removes what is staged and what is published of a file: hidden at once, gone when it answers. Idempotent. */
   removeFile(scope: IndexScope, file: string): Promise<void>;
 
   /** Removes everything of a store. Idempotent. */
@@ -132,7 +138,8 @@ export interface VectorIndex {
 
   /**
    * The best hits, by rules that are the same for all engines: candidates of each side, both scores for every
-   * candidate, one mix of them. Sees every file published before the call, by any process.
+   * candidate, one mix of them. A side whose weight is 0 brings no candidates, unless the other one is missing. Sees
+   * every file published before the call, by any process.
    */
   search(scope: IndexScope, query: SearchQuery): Promise<readonly SearchHit[]>;
 

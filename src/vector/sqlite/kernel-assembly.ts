@@ -45,6 +45,8 @@ const BRANCH_IF: Code = [0x0d, 0];
 const I32_LESS_U: Code = [0x49];
 const I32_ADD: Code = [0x6a];
 const I32_SUBTRACT: Code = [0x6b];
+const I32_LOAD: Code = [0x28, 2, 0];
+const I32_STORE: Code = [0x36, 2, 0];
 const F32_LOAD: Code = [0x2a, 2, 0];
 const F32_STORE: Code = [0x38, 2, 0];
 const F32_ADD: Code = [0x92];
@@ -119,16 +121,29 @@ function sumPlane(locals: SumLocals): Code {
   ];
 }
 
-/** Parameters: code, planeBytes, query. */
+const moveOn = (local: number): Code => [...get(local), ...constant(4), ...I32_ADD, ...set(local)];
+const countDown = (local: number): Code => [
+  ...[...get(local), ...constant(1), ...I32_SUBTRACT, ...tee(local)],
+  ...BRANCH_IF,
+];
+
+/** Parameters: list, count, planeBytes, query, out. */
+const SUM_PARAMETERS: Code = [I32, I32, I32, I32, I32];
 const SUM_BODY: Code = [
-  ...sumPlane({ code: 0, planeBytes: 1, query: 2, end: 3, at: 4, bits: 5, counts: 6 }),
+  ...loop([
+    ...get(4),
+    ...[...get(0), ...I32_LOAD, ...set(5)],
+    ...sumPlane({ code: 5, planeBytes: 2, query: 3, end: 6, at: 7, bits: 8, counts: 9 }),
+    ...I32_STORE,
+    ...[...moveOn(0), ...moveOn(4)],
+    ...countDown(1),
+  ]),
   0x0b,
 ];
-const SUM_LOCALS: Code = [2, 2, I32, 1 + PLANES, V128];
+const SUM_LOCALS: Code = [2, 3, I32, 1 + PLANES, V128];
 
 /** Parameters: codes, count, planeBytes, query, out, offsets, factors, base, scale, shift. */
 const SCAN_PARAMETERS: Code = [I32, I32, I32, I32, I32, I32, I32, F32, F32, F32];
-const moveOn = (local: number): Code => [...get(local), ...constant(4), ...I32_ADD, ...set(local)];
 const SCAN_BODY: Code = [
   ...loop([
     ...get(4),
@@ -138,7 +153,7 @@ const SCAN_BODY: Code = [
     ...[...get(7), ...get(5), ...F32_LOAD, ...F32_ADD, ...F32_ADD],
     ...F32_STORE,
     ...[...moveOn(4), ...moveOn(5), ...moveOn(6)],
-    ...[...get(1), ...constant(1), ...I32_SUBTRACT, ...tee(1), ...BRANCH_IF],
+    ...countDown(1),
   ]),
   0x0b,
 ];
@@ -160,7 +175,7 @@ export function assembleKernel(): Uint8Array<ArrayBuffer> {
     ...toSection(
       1,
       toVector([
-        [0x60, ...toVector([[I32], [I32], [I32]]), ...toVector([[I32]])],
+        [0x60, SUM_PARAMETERS.length, ...SUM_PARAMETERS, 0],
         [0x60, SCAN_PARAMETERS.length, ...SCAN_PARAMETERS, 0],
       ]),
     ),

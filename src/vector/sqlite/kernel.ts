@@ -13,8 +13,11 @@ const PLANE_WEIGHTS = [1, 2, 4, -8] as const;
 
 /** All places are bytes of the kernel's memory. */
 export interface Kernel {
-  /** Bits of one plane at `code`, `planeBytes` long, times the query at `query`: the sum of its units where a bit is set. */
-  sum(code: number, planeBytes: number, query: number): number;
+  /**
+   * For `count` planes, whose places are listed from `list` on: the sum of the query's units where a bit is set. Places
+   * and sums are 32-bit integers.
+   */
+  sum(list: number, count: number, planeBytes: number, query: number, out: number): void;
   /**
    * For `count` planes from `codes` on, one after the other: `base + offset + factor * (scale * sum + shift)`, written
    * as 32-bit floats from `out` on. Offsets and factors are 32-bit floats, too.
@@ -61,7 +64,13 @@ export function createPlainKernel(memory: WebAssembly.Memory): Kernel {
     return total;
   };
   return {
-    sum: (code, planeBytes, query) => sumBits(new Uint32Array(memory.buffer), code, planeBytes, query),
+    sum(list, count, planeBytes, query, out) {
+      const words = new Uint32Array(memory.buffer);
+      const sums = new Int32Array(memory.buffer);
+      for (let i = 0; i < count; i += 1) {
+        sums[out / 4 + i] = sumBits(words, words[list / 4 + i] ?? 0, planeBytes, query);
+      }
+    },
     scan(codes, count, planeBytes, query, out, offsets, factors, base, scale, shift) {
       const words = new Uint32Array(memory.buffer);
       const floats = new Float32Array(memory.buffer);

@@ -201,3 +201,15 @@ function takeOut(slots: Int32Array, isGone: Uint8Array): boolean {
   }
   return isFound;
 }
+
+export function countSlots(ranges: readonly SlotRange[]): number {
+  return ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
+/** Each slot of the ranges. */
+export function toSlots(ranges: readonly SlotRange[]): Int32Array {
+  const slots = new Int32Array(countSlots(ranges));
+  let next = 0;
+  for (const { from, to } of ranges) for (let slot = from; slot < to; slot += 1) slots[next++] = slot;
+  return slots;
+}

@@ -8,14 +8,8 @@
 
 import type { Clock } from '../../clock.ts';
 import { StoreError } from '../../store/store.ts';
-import {
-  BlockWriter,
-  forEachPosting,
-  type PostingsBlock,
-  type PostingsEntry,
-  PostingsWriter,
-  readEntries,
-} from './postings.ts';
+import { type MergeInput, mergeEntries } from './merge-entries.ts';
+import type { PostingsBlock } from './postings.ts';
 import type { Job } from './scheduler.ts';
 import type { Member, SegmentRow, Segments } from './segments.ts';
 import type { Stores } from './stores.ts';
@@ -32,8 +26,6 @@ const MERGED_MAX = 16;
 const CHUNKS_MAX = 2 ** 21;
 /** A segment of which more than this part is gone is written anew. */
 const GONE_PART_MAX = 0.5;
-/** Postings that one step merges. */
-const POSTINGS_PER_STEP = 100_000;
 const MEMBERS_PER_STEP = 512;
 /** A building segment that nobody has worked at for so long was left behind. */
 const ABANDONED_MS = 60_000;
@@ -134,12 +126,6 @@ interface Merge {
   /** The step is committed. */
   settle(): void;
   isAtEnd(): boolean;
-}
-
-interface MergeInput {
-  readonly segment: number;
-  /** From numbers of the input to those of the output; -1 for chunks that are gone. */
-  readonly numbers: Int32Array;
 }
 
 /** Reads what is there now. Nothing is written before the first step. */
@@ -256,79 +242,4 @@ function toInput(segments: Segments, { id, chunks }: SegmentRow, members: Member
     next += member.count;
   }
   return { segment: id, numbers };
-}
-
-/** Walks over the entries of a segment. */
-interface Cursor {
-  readonly input: MergeInput;
-  readonly entries: Generator<PostingsEntry, boolean>;
-  entry: PostingsEntry;
-}
-
-/**
- * Yields the blocks of the merged segment, some at a time. Answers whether it came to the end: false where an input was
- * freed meanwhile.
- */
-function* mergeEntries(
-  segments: Segments,
-  inputs: readonly MergeInput[],
-): Generator<readonly PostingsBlock[], boolean> {
-  const cursors: Cursor[] = [];
-  for (const input of inputs) {
-    const entries = readSegment(segments, input.segment);
-    const first = entries.next();
-    if (first.done !== true) cursors.push({ input, entries, entry: first.value });
-    else if (!first.value) return false;
-  }
-  const blocks = new BlockWriter();
-  const postings = new PostingsWriter();
-  let count = 0;
-  while (cursors.length > 0) {
-    const term = findLeast(cursors);
-    for (let i = 0; i < cursors.length; ) {
-      const cursor = cursors[i];
-      if (cursor === undefined || cursor.entry.term !== term) {
-        i += 1;
-        continue;
-      }
-      const { numbers } = cursor.input;
-      count += cursor.entry.chunks;
-      forEachPosting(cursor.entry, (chunk, times) => {
-        const number = numbers[chunk] ?? -1;
-        if (number >= 0) postings.add(number, times);
-      });
-      const next = cursor.entries.next();
-      if (next.done !== true) {
-        cursor.entry = next.value;
-        i += 1;
-      } else if (next.value) cursors.splice(i, 1);
-      else return false;
-    }
-    if (postings.chunks > 0) blocks.add(term, postings);
-    postings.clear();
-    if (count < POSTINGS_PER_STEP) continue;
-    count = 0;
-    yield blocks.take();
-  }
-  blocks.closeBlock();
-  yield blocks.take();
-  return true;
-}
-
-function findLeast(cursors: readonly Cursor[]): string {
-  let least = cursors[0]?.entry.term ?? '';
-  for (const { entry } of cursors) if (entry.term < least) least = entry.term;
-  return least;
-}
-
-/** All entries of a segment, in order. Answers whether all of it was there. */
-function* readSegment(segments: Segments, segment: number): Generator<PostingsEntry, boolean> {
-  const directory = segments.readDirectory(segment);
-  if (directory === null) return false;
-  for (let block = 0; block < directory.length; block += 1) {
-    const bytes = segments.readBlock(segment, block);
-    if (bytes === null) return false;
-    yield* readEntries(bytes);
-  }
-  return true;
 }

@@ -3,11 +3,11 @@
 import { toCandidates, toScore } from '../scoring.ts';
 import type { SearchHit, StoredChunk } from '../vector-index.ts';
 import type { KeywordScores, KeywordSide } from './keyword-side.ts';
-import type { LoadedStore } from './loaded-store.ts';
+import { countSlots, type LoadedStore } from './loaded-store.ts';
 import type { SearchCall } from './protocol.ts';
 import { toChunkId } from './schema.ts';
 import { BestSlots, type CompareSlots } from './selection.ts';
-import { countSlots, SCANNED_MIN, type VectorMatches, type VectorSide } from './vector-side.ts';
+import { SCANNED_MIN, type VectorMatches, type VectorSide } from './vector-side.ts';
 
 export interface SearchDeps {
   readonly vectorSide: VectorSide;

@@ -84,9 +84,11 @@ const BINS = 8192;
  * ten-thousandths around the last place, those that come first are taken. Minus infinity is never taken.
  */
 export function findBestEstimates(estimates: Float32Array, count: number, wanted: number): Int32Array {
+  const binOf = new Int16Array(count);
   const bins = new Uint32Array(BINS);
   for (let i = 0; i < count; i += 1) {
     const bin = toBin(estimates[i] ?? 0);
+    binOf[i] = bin;
     if (bin >= 0) bins[bin] = (bins[bin] ?? 0) + 1;
   }
   let above = 0;
@@ -99,7 +101,7 @@ export function findBestEstimates(estimates: Float32Array, count: number, wanted
   const best = new Int32Array(Math.min(wanted, count));
   let found = 0;
   for (let i = 0; i < count && found < best.length; i += 1) {
-    const bin = toBin(estimates[i] ?? 0);
+    const bin = binOf[i] ?? -1;
     if (bin < edge) continue;
     if (bin === edge) {
       if (room === 0) continue;
