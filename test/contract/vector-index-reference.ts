@@ -1,7 +1,7 @@
 /** What a search must answer, computed the slow way: every chunk, every term, no index. */
 
 import { matchesFilter } from '../../src/vector/attribute-filter.ts';
-import { toCandidates, toSaturation, toScore, weighTerms } from '../../src/vector/scoring.ts';
+import { toBackground, toCandidates, toSaturation, toScore, weighTerms } from '../../src/vector/scoring.ts';
 import { decodeTerms, type TermCounts } from '../../src/vector/terms.ts';
 import type { FileEntry, NewChunk, SearchQuery } from '../../src/vector/vector-index.ts';
 
@@ -44,11 +44,18 @@ export function searchSlowly(files: readonly ReferenceFile[], query: SearchQuery
     const found = allowed.filter(({ keyword }) => keyword > 0);
     for (const row of takeBest(found, wanted, ({ keyword }) => keyword)) isCandidate.add(row);
   }
+  const background = query.vector === null || weights.vector === 0 ? 0 : findBackground(files, query.vector);
   const hits = [...isCandidate].map(({ file, position, cosine, keyword }): ReferenceHit => {
-    const score = toScore({ cosine, keyword: isKnown ? keyword : null }, weights);
+    const score = toScore({ cosine, keyword: isKnown ? keyword : null }, weights, background);
     return { file, position, score, cosine, keyword };
   });
   return takeBest(hits, query.wanted, ({ score }) => score);
+}
+
+function findBackground(files: readonly ReferenceFile[], query: Float32Array): number {
+  const vectors = files.flatMap(({ chunks }) => chunks.flatMap(({ vector }) => vector ?? []));
+  const sum = Array.from(query, (_, at) => vectors.reduce((total, vector) => total + (vector[at] ?? 0), 0));
+  return toBackground(query, sum, vectors.length);
 }
 
 function toRow({ entry, chunks: _ }: ReferenceFile, chunk: NewChunk, query: SearchQuery): Row {

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'bun:test';
 import type { AttributeFilter } from '../../src/vector/attribute-filter.ts';
+import { toBackground, toScore } from '../../src/vector/scoring.ts';
 import type { IndexScope, NewChunk, SearchHit, SearchQuery } from '../../src/vector/vector-index.ts';
 import { WANTED_MAX } from '../../src/vector/vector-index.ts';
 import {
@@ -54,7 +55,12 @@ export function describeScores(open: OpenIndex): void {
       await publish(index, scope, 'f', chunks);
       const byVector = await index.search(scope, toQuery('', toVector(1, 0.1, 0)));
       expect(toPlaces(byVector)).toEqual(['f:0', 'f:1']);
-      expect(byVector.map(({ score }) => score)).toEqual(byVector.map(({ cosine }) => cosine ?? -1));
+      // What every chunk of the store would have does not count.
+      const background = toBackground(toVector(1, 0.1, 0), [1, 1, 0], 2);
+      for (const { cosine, score } of byVector) {
+        const weights = { vector: 1, keyword: 1 };
+        expect(score).toBeCloseTo(toScore({ cosine, keyword: null }, weights, background), 6);
+      }
       const byWords = await index.search(scope, toQuery('pear', null));
       expect(byWords.map(({ file, chunk, cosine }) => [file, chunk.position, cosine])).toEqual([
         ['f', 1, null],

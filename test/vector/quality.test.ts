@@ -106,9 +106,15 @@ test('an embedder for which all texts are alike, as some are, takes little from 
     questions: vectors.questions.map(flatten),
   };
   const measure = async (used: CollectionVectors) => {
-    const index = createExactVectorIndex();
-    await fillIndex(index, scope, collection, used);
-    return (await measureQuality(index, scope, collection, used)).get('all')?.hybrid ?? Number.NaN;
+    const directory = await mkdtemp(join(tmpdir(), 'understudy-quality-'));
+    const index = await createSqliteVectorIndex({ directory });
+    try {
+      await fillIndex(index, scope, collection, used);
+      return (await measureQuality(index, scope, collection, used)).get('all')?.hybrid ?? Number.NaN;
+    } finally {
+      await index.close();
+      await rm(directory, { recursive: true, force: true });
+    }
   };
   expect(await measure(flat)).toBeGreaterThan((await measure(vectors)) - 0.01);
 }, 30_000);

@@ -11,6 +11,7 @@ import { BlockWriter, type PostingsBlock, PostingsWriter } from './postings.ts';
 import { STAGED, toChunkId } from './schema.ts';
 import type { Segments } from './segments.ts';
 import type { Stores, VersionRow } from './stores.ts';
+import type { VectorSums } from './vector-sums.ts';
 
 /** Chunks of a piece. */
 export const PIECE_CHUNKS = 256;
@@ -34,7 +35,12 @@ export interface Pieces {
   write(piece: Piece): boolean;
 }
 
-export function createPieces(database: Database, stores: Stores, segments: Segments): Pieces {
+export function createPieces(
+  database: Database,
+  stores: Stores,
+  segments: Segments,
+  sums: VectorSums,
+): Pieces {
   const centres = createCentres(database);
   const readTerms = database.prepare<{ terms: string }, [number, number]>(
     'SELECT terms FROM staged_terms WHERE id >= ? AND id < ? ORDER BY id',
@@ -87,6 +93,7 @@ export function createPieces(database: Database, stores: Stores, segments: Segme
       if (coded !== null && !centres.isLatest(store, coded.centre)) return false;
       if (advance.run(id, prepared, replacements, count, words, bytes).changes === 0) return false;
       const centre = coded === null ? null : centres.keep(store, coded.centre);
+      if (coded !== null) sums.extend(id, coded.centre.addedSum, coded.centre.added);
       const { factors, planes } = coded?.vectors ?? NO_CODES;
       insertCodes.run(toChunkId(id, prepared), count, centre, lengths, factors, planes);
       segments.insert(store, count, blocks, { base: 0, version: id, position: prepared, count });

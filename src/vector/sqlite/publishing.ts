@@ -8,6 +8,7 @@ import type { PublishedFile } from './protocol.ts';
 import type { Job } from './scheduler.ts';
 import { PUBLISHED, STAGED, toChunkId } from './schema.ts';
 import type { Stores, VersionRow } from './stores.ts';
+import type { VectorSums } from './vector-sums.ts';
 
 /** Codes and postings of a piece, roughly. */
 const PIECE_BYTES = 512 * 1024;
@@ -16,6 +17,7 @@ export interface PublishingDeps {
   readonly database: Database;
   readonly stores: Stores;
   readonly pieces: Pieces;
+  readonly sums: VectorSums;
   /** A file can be found now, or an earlier version of it is to be freed. */
   readonly onPublished: (store: number) => void;
 }
@@ -47,7 +49,8 @@ export interface Publishing {
   toPieceJob(version: number): Job | null;
 }
 
-export function createPublishing({ database, stores, pieces, onPublished }: PublishingDeps): Publishing {
+export function createPublishing(deps: PublishingDeps): Publishing {
+  const { database, stores, pieces, sums, onPublished } = deps;
   const retire = database.prepare<{ id: number }, [number, string]>(
     `SELECT id FROM versions WHERE store = ? AND file = ? AND state = ${PUBLISHED}`,
   );
@@ -79,7 +82,11 @@ export function createPublishing({ database, stores, pieces, onPublished }: Publ
   /** Inside of a transaction, in which nothing has changed since the plan. Answers what the file takes. */
   const show = ({ entry }: PublishCall, { id, store }: VersionRow): number => {
     const earlier = retire.get(store, entry.file);
-    if (earlier !== null) stores.kill(earlier.id);
+    if (earlier !== null) {
+      stores.kill(earlier.id);
+      sums.hide(store, earlier.id);
+    }
+    sums.show(store, id);
     const revision = stores.revise(store, earlier !== null);
     const attributes = JSON.stringify(entry.attributes);
     return publish.get(id, revision, attributes, JSON.stringify(entry.languages))?.bytes ?? 0;

@@ -16,6 +16,7 @@ import type { Reply } from './serve-calls.ts';
 import { createStoreCache } from './store-cache.ts';
 import { createStoreLoader } from './store-loader.ts';
 import { createVectorSide } from './vector-side.ts';
+import { toDoubles, type VectorSum } from './vector-sums.ts';
 
 export interface ReadEngine {
   search(scope: IndexScope, query: SearchCall, reply: Reply): void;
@@ -53,6 +54,9 @@ export function createReadEngine(request: ReaderOpenRequest): ReadEngine {
   const readChunk = database.prepare<StoredChunk, [number]>(
     `SELECT ${CHUNK_FIELDS} FROM chunks WHERE id = ?`,
   );
+  const readVectorSum = database.prepare<VectorSum, [number]>(
+    'SELECT shown AS vectors, shown_sum AS sum FROM stores WHERE id = ?',
+  );
   const readChunks = database.prepare<StoredChunk, [number, number]>(
     `SELECT ${CHUNK_FIELDS} FROM chunks WHERE id >= ? AND id < ? ORDER BY id`,
   );
@@ -64,6 +68,10 @@ export function createReadEngine(request: ReaderOpenRequest): ReadEngine {
     vectorSide: createVectorSide(database, pool),
     keywordSide: createKeywordSide(database),
     readChunk: (id) => readChunk.get(id),
+    readVectorSum(store) {
+      const { vectors = 0, sum = null } = readVectorSum.get(store) ?? {};
+      return { vectors, sum: sum === null ? new Float64Array(0) : toDoubles(sum) };
+    },
   };
   /** The store that is being loaded: one at a time, or two that do not both fit would drive each other out for ever. */
   let loading: number | null = null;

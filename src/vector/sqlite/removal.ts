@@ -10,6 +10,7 @@ import type { IndexScope } from '../vector-index.ts';
 import { BUILDING, DEAD, PUBLISHED, READY, STAGED, toBlockId, toChunkId } from './schema.ts';
 import type { Segments } from './segments.ts';
 import type { Stores } from './stores.ts';
+import type { VectorSums } from './vector-sums.ts';
 
 /** Rows of chunks that one step frees. */
 const CHUNKS_PER_STEP = 256;
@@ -38,7 +39,12 @@ export interface RemovalWork {
   readonly id: number;
 }
 
-export function createRemoval(database: Database, stores: Stores, segments: Segments): Removal {
+export function createRemoval(
+  database: Database,
+  stores: Stores,
+  segments: Segments,
+  sums: VectorSums,
+): Removal {
   const setAttributes = database.prepare<void, [number, string, number]>(
     'UPDATE versions SET attributes = ?2, revision = ?3 WHERE id = ?1',
   );
@@ -67,7 +73,10 @@ export function createRemoval(database: Database, stores: Stores, segments: Segm
       if (store === null) return [];
       const published = stores.findVersion(store.id, file, PUBLISHED);
       const staged = stores.findVersion(store.id, file, STAGED);
-      if (published !== null) stores.revise(store.id, true);
+      if (published !== null) {
+        stores.revise(store.id, true);
+        sums.hide(store.id, published.id);
+      }
       const hidden = [published, staged].filter((version) => version !== null).map(({ id }) => id);
       for (const id of hidden) stores.kill(id);
       return hidden;

@@ -57,7 +57,10 @@ const TABLES: readonly string[] = [
     dimensions INTEGER,
     -- The sum of the vectors that were coded so far (64-bit floats), and how many they were.
     vector_sum BLOB,
-    vectors INTEGER NOT NULL DEFAULT 0
+    vectors INTEGER NOT NULL DEFAULT 0,
+    -- The same of those that can be found.
+    shown_sum BLOB,
+    shown INTEGER NOT NULL DEFAULT 0
   ) STRICT`,
   'CREATE UNIQUE INDEX stores_place ON stores (tenant, store)',
   'CREATE INDEX stores_removed ON stores (id) WHERE tenant IS NULL',
@@ -75,6 +78,9 @@ const TABLES: readonly string[] = [
     -- Of the prepared chunks: words in all, and what they take.
     words INTEGER NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL DEFAULT 0,
+    vectors INTEGER NOT NULL DEFAULT 0,
+    -- The sum of these vectors (64-bit floats); null once it is published, where there are few.
+    vector_sum BLOB,
     -- Grows where a chunk is staged again: what was computed from the one before does not count.
     replacements INTEGER NOT NULL DEFAULT 0,
     -- Whether staged_terms has rows of it.

@@ -1,6 +1,6 @@
 /** A search over one store: candidates of both sides, both scores for each of them, one mix. Inside of one snapshot. */
 
-import { toCandidates, toScore } from '../scoring.ts';
+import { toBackground, toCandidates, toScore } from '../scoring.ts';
 import type { SearchHit, StoredChunk } from '../vector-index.ts';
 import type { KeywordScores, KeywordSide } from './keyword-side.ts';
 import { countSlots, type LoadedStore } from './loaded-store.ts';
@@ -13,6 +13,8 @@ export interface SearchDeps {
   readonly vectorSide: VectorSide;
   readonly keywordSide: KeywordSide;
   readonly readChunk: (id: number) => StoredChunk | null;
+  /** The sum of the vectors that can be found in a store, and their number. */
+  readonly readVectorSum: (store: number) => { readonly sum: Float64Array; readonly vectors: number };
 }
 
 /** A chunk that may be a hit. */
@@ -53,6 +55,7 @@ export function searchStore(deps: SearchDeps, store: LoadedStore, query: SearchC
   // A side that counts nothing brings no candidates, unless the other one is missing.
   const byVector = vector !== null && query.weights.vector > 0;
   const byKeyword = keywords.isKnown && (query.weights.keyword > 0 || vector === null);
+  const background = byVector ? readBackground(deps, store.id, vector) : 0;
   const matches = byVector
     ? deps.vectorSide.find(store, ranges, vector, query.wanted, depth, compare)
     : NO_MATCHES;
@@ -63,11 +66,17 @@ export function searchStore(deps: SearchDeps, store: LoadedStore, query: SearchC
     matches,
     keywords,
     query,
+    background,
   );
   const readCosine = (slot: number): number | null =>
     matches.cosines.get(slot) ?? (vector === null ? null : deps.vectorSide.compareOne(store, slot, vector));
-  const ranked = rank(candidates, readCosine, query, compare);
+  const ranked = rank(candidates, readCosine, { ...query, background }, compare);
   return ranked.flatMap((one) => toHit(deps, store, one));
+}
+
+function readBackground(deps: SearchDeps, store: number, vector: Float32Array): number {
+  const { sum, vectors } = deps.readVectorSum(store);
+  return toBackground(vector, sum, vectors);
 }
 
 /** Slots ascend. */
@@ -76,6 +85,7 @@ function toCandidatesOf(
   matches: VectorMatches,
   keywords: KeywordScores,
   { vector, weights }: SearchCall,
+  background: number,
 ): Candidate[] {
   const unknown = vector === null ? [] : slots.filter((slot) => !matches.cosines.has(slot));
   const bounds = new Map(matches.boundCosines(unknown).map((bound, i) => [unknown[i] ?? 0, bound]));
@@ -84,7 +94,7 @@ function toCandidatesOf(
     const cosine = matches.cosines.get(slot) ?? bounds.get(slot) ?? null;
     // Without its vector, which it may not have, a chunk is worth what its words are.
     const alone = matches.cosines.has(slot) ? 0 : toScore({ cosine: null, keyword }, weights);
-    return { slot, keyword, bound: Math.max(alone, toScore({ cosine, keyword }, weights)) };
+    return { slot, keyword, bound: Math.max(alone, toScore({ cosine, keyword }, weights, background)) };
   });
 }
 
@@ -92,7 +102,7 @@ function toCandidatesOf(
 function rank(
   candidates: Candidate[],
   readCosine: (slot: number) => number | null,
-  { wanted, weights }: SearchCall,
+  { wanted, weights, background }: Pick<SearchCall, 'wanted' | 'weights'> & { readonly background: number },
   compare: CompareSlots,
 ): readonly Ranked[] {
   const best = new BestSlots(wanted, compare);
@@ -100,7 +110,7 @@ function rank(
   for (const { slot, bound, keyword } of candidates.sort((a, b) => b.bound - a.bound)) {
     if (bound < best.bound) break;
     const cosine = readCosine(slot);
-    const score = toScore({ cosine, keyword }, weights);
+    const score = toScore({ cosine, keyword }, weights, background);
     ranked.set(slot, { slot, cosine, keyword, score });
     best.offer(slot, score);
   }

@@ -16,6 +16,7 @@ import { createSegments } from './segments.ts';
 import type { Reply } from './serve-calls.ts';
 import { createStaging } from './staging.ts';
 import { createStores, type Stores } from './stores.ts';
+import { createVectorSums } from './vector-sums.ts';
 
 export interface WriteEngine {
   stage(scope: IndexScope, file: string, ingest: string, staged: StagedChunks, reply: Reply): void;
@@ -40,8 +41,9 @@ export function createWriteEngine(request: WriterOpenRequest, clock: Clock): Wri
   const stores = createStores(database);
   const segments = createSegments(database);
   const staging = createStaging(database, stores, segments);
-  const removal = createRemoval(database, stores, segments);
-  const pieces = createPieces(database, stores, segments);
+  const sums = createVectorSums(database);
+  const removal = createRemoval(database, stores, segments, sums);
+  const pieces = createPieces(database, stores, segments, sums);
   let merges = 0;
   const merging = createMerging({
     stores,
@@ -53,6 +55,7 @@ export function createWriteEngine(request: WriterOpenRequest, clock: Clock): Wri
     },
   });
   const publishing = createPublishing({
+    sums,
     database,
     stores,
     pieces,
