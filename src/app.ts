@@ -1,7 +1,9 @@
 /** Composition root: the only place that knows the adapters. */
 
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { systemClock } from './clock.ts';
 import { composeRetrieval, type RetrievalSettings } from './compose-retrieval.ts';
 import { createIds } from './ids.ts';
@@ -28,10 +30,12 @@ import { startSweeper } from './services/sweeper.ts';
 import { expireUpload } from './services/uploads.ts';
 import { detachFile } from './services/vector-store-files.ts';
 import { expireVectorStore } from './services/vector-stores.ts';
-import { createSqliteBlobStore } from './store/sqlite/blob-store.ts';
+import { createLazyBlobStore } from './store/lazy-blob-store.ts';
+import { BLOB_FILE, createSqliteBlobStore } from './store/sqlite/blob-store.ts';
 import { createSqliteStore } from './store/sqlite/sqlite-store.ts';
 import type { Store } from './store/store.ts';
-import { createSqliteVectorIndex } from './vector/sqlite/sqlite-vector-index.ts';
+import { createLazyVectorIndex } from './vector/lazy-vector-index.ts';
+import { createSqliteVectorIndex, INDEX_FILE } from './vector/sqlite/sqlite-vector-index.ts';
 
 export interface AppSettings extends RetrievalSettings {
   readonly version: string;
@@ -79,10 +83,13 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   const ids = createIds(clock);
   const isConfigured = settings.openAiApiKey !== null || settings.openAiBaseUrl !== null;
   const { dataDirectory: directory, onStoreLost: onLost } = settings;
+  const openBlobs = () => createSqliteBlobStore({ directory, onLost });
+  const openIndex = () => createSqliteVectorIndex({ directory, onLost });
+  // What is there already is looked at now, so that the start fails where it cannot be used.
   const [store, blobs, index, localServers] = await Promise.all([
     createSqliteStore({ directory, clock, onLost }),
-    createSqliteBlobStore({ directory, onLost }),
-    createSqliteVectorIndex({ directory, onLost }),
+    existsSync(join(directory, BLOB_FILE)) ? openBlobs() : createLazyBlobStore(openBlobs),
+    existsSync(join(directory, INDEX_FILE)) ? openIndex() : createLazyVectorIndex('sqlite', openIndex),
     isConfigured ? [] : findLocalServers({ fetch }),
   ]);
   const localServer = localServers[0] ?? null;
