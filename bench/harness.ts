@@ -130,7 +130,8 @@ async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<vo
   for (let done = false; !done; ) ({ done } = await reader.read());
 }
 
-async function readProcessCpu(pid: number): Promise<number> {
+/** CPU seconds of a process since its start. */
+export async function readProcessCpu(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;

@@ -73,6 +73,9 @@ export interface DocumentReader {
     signal: AbortSignal,
   ): AsyncGenerator<readonly DocumentChunk[], DocumentSummary, undefined>;
 
+  /** Starts what reading needs, for a document that will come soon. Nothing where it is there already. */
+  warm(): void;
+
   /** Ends what is being read. Idempotent. */
   close(): Promise<void>;
 }

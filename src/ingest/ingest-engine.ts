@@ -9,10 +9,12 @@ import type { Embedders } from '../providers/embeddings.ts';
 import { ProviderError, type RequestHeaders } from '../providers/provider.ts';
 import { waitFor } from '../providers/wait.ts';
 import {
+  alignAttributes,
   type FileOutcome,
   INGEST_SCOPE,
   type MembershipDeps,
   settleFile,
+  tryWrite,
 } from '../retrieval/file-membership.ts';
 import {
   type FileError,
@@ -22,20 +24,17 @@ import {
   type VectorStoreRecord,
 } from '../retrieval/vector-store-records.ts';
 import { StoreError } from '../store/store.ts';
-import type { Attributes } from '../vector/attribute-filter.ts';
 import { DocumentError } from './document-reader.ts';
 import { PATIENCE, type Patience } from './embed-with-patience.ts';
-import { createFairQueue } from './fair-queue.ts';
-import { createGate } from './gate.ts';
+import type { Gate } from './gate.ts';
 import { type IngestFileDeps, ingestFile } from './ingest-file.ts';
+import { createLanes, type LaneLimits } from './lanes.ts';
 
 /** Owners renew well before this. */
 export const INGEST_LEASE_MS = 60_000;
 const RENEW_MS = 15_000;
-/** Files that one process works on at once: most of the time they wait for the embedding model. */
-const ACTIVE_MAX = 8;
-/** Calls of embedding models that one process has under way. */
-const CALLS_MAX = 8;
+/** Files that one process works on at once: most of the time they wait for an embedding model. */
+const LIMITS: LaneLimits = Object.freeze({ activeMax: 64, activePerLaneMax: 8, callsPerLaneMax: 8 });
 /** Tries again after the store did not answer. */
 const STORE_RETRY_MS = 1_000;
 const STORE_RETRIES_MAX = 30;
@@ -54,6 +53,8 @@ export interface IngestEngine {
   readonly leaseMs: number;
   /** Reads the file when its turn comes. `headers` may hold the embedding model's key; kept in memory only. */
   start(note: IngestRecord, headers: RequestHeaders): void;
+  /** Gets ready for files that will come soon. */
+  warm(): void;
   isWorkingOn(id: string): boolean;
   /** Stops reading a file, where this process does: it is not wanted any more. Answers once it has stopped. */
   stop(id: string): Promise<void>;
@@ -77,27 +78,25 @@ class IngestInterruption extends Error {
 const UNWANTED = 'The file is not wanted any more.';
 
 export function createIngestEngine(deps: IngestDeps): IngestEngine {
-  const queue = createFairQueue<Job>();
+  const lanes = createLanes<Job>(LIMITS);
   const jobs = new Map<string, Job>();
-  const calls = createGate(CALLS_MAX);
   const patience = deps.patience ?? PATIENCE;
-  let active = 0;
   let isClosing = false;
 
   const pump = (): void => {
-    while (!isClosing && active < ACTIVE_MAX) {
-      const job = queue.take();
-      if (job === undefined) return;
-      active += 1;
-      job.done = work(job).finally(() => {
-        active -= 1;
+    while (!isClosing) {
+      const next = lanes.take();
+      if (next === null) return;
+      const job = next.item;
+      job.done = work(job, next.lane.calls).finally(() => {
+        next.leave();
         if (jobs.get(job.note.id) === job) jobs.delete(job.note.id);
         pump();
       });
     }
   };
 
-  const work = async (job: Job): Promise<void> => {
+  const work = async (job: Job, calls: Gate): Promise<void> => {
     for (let tries = 0; ; tries += 1) {
       try {
         return await readFile(deps, calls, patience, job);
@@ -129,19 +128,20 @@ export function createIngestEngine(deps: IngestDeps): IngestEngine {
       before?.abort.abort(new IngestInterruption(UNWANTED));
       const job: Job = { note, headers, abort: new AbortController(), done: null };
       jobs.set(note.id, job);
-      queue.push(`${note.tenant}/${note.store_id}`, job);
+      lanes.push(toLaneKey(note, headers), note.store_id, job);
       pump();
     },
+    warm: () => deps.reader.warm(),
     isWorkingOn: (id) => jobs.has(id),
     async stop(id) {
       const job = jobs.get(id);
       if (job === undefined) return;
       jobs.delete(id);
-      queue.remove((one) => one === job);
+      lanes.remove((one) => one === job);
       job.abort.abort(new IngestInterruption(UNWANTED));
       await job.done;
     },
-    getLoad: () => ({ waiting: queue.size, active }),
+    getLoad: () => ({ waiting: lanes.waiting, active: lanes.active }),
     async close() {
       isClosing = true;
       clearInterval(renewing);
@@ -153,12 +153,14 @@ export function createIngestEngine(deps: IngestDeps): IngestEngine {
   };
 }
 
-async function readFile(
-  deps: IngestDeps,
-  calls: IngestFileDeps['calls'],
-  patience: Patience,
-  job: Job,
-): Promise<void> {
+/** Whose embedding model it is, and where: one that hangs, or limits, is the affair of those who use it. */
+function toLaneKey({ tenant, embedding }: IngestRecord, headers: RequestHeaders): string {
+  if (embedding === null) return tenant;
+  const at = headers['embedding-param-base-url'] ?? headers['base-url'] ?? '';
+  return JSON.stringify([tenant, embedding.model, at]);
+}
+
+async function readFile(deps: IngestDeps, calls: Gate, patience: Patience, job: Job): Promise<void> {
   const { note } = job;
   const { signal } = job.abort;
   signal.throwIfAborted();
@@ -206,11 +208,14 @@ async function readFile(
       },
     );
     const isSettled = await settle({ status: 'completed', usageBytes: published.bytes, error: null });
-    if (isSettled) await mendAttributes(deps, note, published.attributes);
+    // They may have been changed between the last look at them and the moment in which the file could be found.
+    if (isSettled) await alignAttributes(deps, place, published.attributes);
     else await dropUnwanted(deps, note);
   } catch (error) {
     if (error instanceof IngestInterruption || signal.aborted) throw error;
     if (error instanceof StoreError && error.code === 'unavailable') throw error;
+    // Another process may have read the file anew by now: what that has made of it stays.
+    await checkWanted(deps, note);
     await deps.index.removeFile({ tenant: note.tenant, store: note.store_id }, note.file_id);
     await settle(toFailedOutcome(error));
     deps.log.warn('file failed', { ingestId: note.id, requestId, ...toLogFields(error) });
@@ -219,15 +224,6 @@ async function readFile(
 
 function isWanted(member: VectorStoreFileRecord, note: IngestRecord): boolean {
   return member.status === 'in_progress' && member.internal.ingest === note.ingest;
-}
-
-/** Attributes may have been changed between the last look at them and the moment in which the file could be found. */
-async function mendAttributes(deps: IngestDeps, note: IngestRecord, published: Attributes): Promise<void> {
-  const scope = toStoreScope({ tenant: note.tenant }, note.store_id);
-  const member = await deps.store.get<VectorStoreFileRecord>('vector_store_files', scope, note.file_id);
-  if (member === null || Bun.deepEquals(member.record.attributes, published)) return;
-  const { attributes } = member.record;
-  await deps.index.setAttributes({ tenant: note.tenant, store: note.store_id }, note.file_id, attributes);
 }
 
 /** Notices what other processes do to the file; answers its entry as it is now. */
@@ -241,10 +237,14 @@ async function checkWanted(deps: IngestDeps, note: IngestRecord): Promise<Vector
 
 /** What was kept for an attempt that does not count goes, unless the file is being read anew. */
 async function dropUnwanted(deps: IngestDeps, note: IngestRecord): Promise<void> {
-  const scope = toStoreScope({ tenant: note.tenant }, note.store_id);
-  const member = await deps.store.get<VectorStoreFileRecord>('vector_store_files', scope, note.file_id);
+  const { tenant, store_id: store, file_id: file } = note;
+  const found = await deps.store.get('vector_stores', { tenant }, store);
+  // Chunks that came in after the store's removal have made it anew in the index.
+  if (found === null) return await deps.index.removeStore({ tenant, store });
+  const scope = toStoreScope({ tenant }, store);
+  const member = await deps.store.get<VectorStoreFileRecord>('vector_store_files', scope, file);
   if (member === null || (member.record.status !== 'in_progress' && member.record.status !== 'completed')) {
-    await deps.index.removeFile({ tenant: note.tenant, store: note.store_id }, note.file_id);
+    await deps.index.removeFile({ tenant, store }, file);
   }
 }
 
@@ -266,6 +266,10 @@ function toFailedOutcome(error: unknown): FileOutcome {
   if (error instanceof ProviderError) {
     return toFailure('server_error', `The embedding model could not be used: ${error.message}`);
   }
+  // Most likely vectors of other dimensions than the store has.
+  if (error instanceof StoreError && error.code === 'misuse') {
+    return toFailure('server_error', `What was read could not be kept: ${error.message}`);
+  }
   return toFailure('server_error', 'The server had an error while it read this file.');
 }
 
@@ -273,17 +277,30 @@ export function toFailure(code: FileError['code'], message: string): FileOutcome
   return { status: 'failed', usageBytes: 0, error: { code, message } };
 }
 
+/** Notices, too, what other processes do to files whose reading waits for the embedding model: it must not go on. */
 async function renewLeases(deps: IngestDeps, jobs: readonly Job[]): Promise<void> {
   const untilMs = deps.clock.nowMs() + INGEST_LEASE_MS;
-  for (const { note } of jobs) {
+  for (const job of jobs) {
+    const { note } = job;
     try {
-      await deps.store.update<IngestRecord>('ingests', INGEST_SCOPE, note.id, { until_ms: untilMs });
+      const place = { collection: 'ingests', scope: INGEST_SCOPE, id: note.id } as const;
+      const isOurs = await tryWrite(deps, [
+        { kind: 'require', ...place, equals: { ingest: note.ingest } },
+        { kind: 'update', ...place, change: { until_ms: untilMs } },
+      ]);
+      if (!isOurs) await giveUp(deps, job);
     } catch (error) {
-      // A note that has just been dropped is gone for a good reason.
-      if (error instanceof StoreError && error.code === 'not_found') continue;
       deps.log.warn('lease not renewed', { ingestId: note.id, ...toLogFields(error) });
     }
   }
+}
+
+/** A job without a note: it has just ended, or its file was cancelled, removed or added anew by another process. */
+async function giveUp(deps: IngestDeps, job: Job): Promise<void> {
+  job.abort.abort(new IngestInterruption(UNWANTED));
+  if (job.done === null) return;
+  await job.done;
+  await dropUnwanted(deps, job.note);
 }
 
 /** The next process takes them at once. */

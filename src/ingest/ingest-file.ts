@@ -15,10 +15,12 @@ import {
   type DocumentSummary,
 } from './document-reader.ts';
 import { type EmbedOptions, embedWithPatience } from './embed-with-patience.ts';
-import type { Gate } from './gate.ts';
+import { createGate, type Gate } from './gate.ts';
 
 /** Calls of the embedding model that one file may have under way. */
 const CALLS_PER_FILE_MAX = 4;
+/** Chunks that wait for the model while the reading goes on: a process that reads is not held by a slow model. */
+const WAITING_CHUNKS_MAX = 256;
 /** Chunks that one call brings in a store without a model. */
 const PLAIN_BATCH = 64;
 /** How often a file is read anew because what was kept of it has gone. */
@@ -27,7 +29,7 @@ const READINGS_MAX = 3;
 export interface IngestFileDeps {
   readonly index: VectorIndex;
   readonly reader: DocumentReader;
-  /** Shared by all files of the process. */
+  /** Shared by the files of the lane. */
   readonly calls: Gate;
   /** Null where the file is gone. */
   readonly openFile: (tenant: string, fileId: string) => Promise<DocumentSource | null>;
@@ -83,21 +85,37 @@ async function keepChunks(
   const abort = new AbortController();
   const signal = AbortSignal.any([options.signal, abort.signal]);
   const batchMax = embedder?.batchTextsMax ?? PLAIN_BATCH;
+  const calls = createGate(CALLS_PER_FILE_MAX);
   const flights = new Set<Promise<void>>();
+  let flying = 0;
   let failure: { readonly error: unknown } | null = null;
   let waiting: DocumentChunk[] = [];
 
   const launch = async (): Promise<void> => {
     const batch = waiting;
     waiting = [];
-    await work.checkWanted();
-    const flight = keepBatch(deps, work, batch, signal).catch((error: unknown) => {
-      failure ??= { error };
-      abort.abort(error);
-    });
+    flying += batch.length;
+    const flight = fly(batch)
+      .catch((error: unknown) => {
+        failure ??= { error };
+        abort.abort(error);
+      })
+      .finally(() => {
+        flying -= batch.length;
+        flights.delete(flight);
+      });
     flights.add(flight);
-    void flight.finally(() => flights.delete(flight));
-    if (flights.size >= CALLS_PER_FILE_MAX) await Promise.race(flights);
+    while (flying >= WAITING_CHUNKS_MAX && flights.size > 1) await Promise.race(flights);
+  };
+
+  const fly = async (batch: readonly DocumentChunk[]): Promise<void> => {
+    const leave = await calls.enter(signal);
+    try {
+      await work.checkWanted();
+      await keepBatch(deps, work, batch, signal);
+    } finally {
+      leave();
+    }
   };
 
   const reading = deps.reader.read(source, member.internal.chunking, signal);

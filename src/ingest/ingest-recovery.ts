@@ -103,7 +103,7 @@ function readHeaders(deps: IngestRecoveryDeps, note: IngestRecord): RequestHeade
 
 function findProblem(note: IngestRecord, headers: RequestHeaders | null): string | null {
   if (headers === null) {
-    return 'The server was restarted while it read this file. The key of the embedding model came with the request and is not kept (the server has no UNDERSTUDY_SECRET, or another one), so add the file again.';
+    return 'The server was restarted while it read this file. What the request said of the embedding model, its key for one, is not kept (the server has no UNDERSTUDY_SECRET, or another one), so add the file again.';
   }
   if (note.attempts <= INGEST_ATTEMPTS_MAX) return null;
   return `The server stopped ${INGEST_ATTEMPTS_MAX} times while it read this file.`;
@@ -135,13 +135,14 @@ async function goOnWithBatch(
     const terms = {
       owner: deps.ingests.owner,
       leaseMs: deps.ingests.leaseMs,
-      embedding: note.embedding ?? null,
+      embedding: note.embedding,
       credentialsFromRequest: note.credentials_from_request,
       sealedHeaders: note.sealed_headers,
     };
     try {
-      const added = await addFiles(deps, scope, note.store_id, additions, terms, { id: batchId, begin });
-      for (const ingest of added.ingests) deps.ingests.start(ingest, headers);
+      await addFiles(deps, scope, note.store_id, additions, terms, { id: batchId, begin }, (ingest) =>
+        deps.ingests.start(ingest, headers),
+      );
     } catch (error) {
       // Without its store the batch is nothing.
       if (!(error instanceof StoreUnusable)) throw error;

@@ -1,6 +1,6 @@
 /** The processes that read documents: started when they are needed, handed out, ended when they have nothing to do. */
 
-import type { Log } from '../log.ts';
+import { type Log, toLogFields } from '../log.ts';
 import { DocumentError } from './document-reader.ts';
 import { createReaderChild, type ReaderChild, type SpawnedReader, spawnReader } from './reader-child.ts';
 
@@ -30,6 +30,8 @@ export interface ReaderPool {
   acquire(signal: AbortSignal): Promise<ReaderChild>;
   /** `isIntact`: whether it waits for the next document. */
   release(child: ReaderChild, isIntact: boolean): void;
+  /** Has a process ready, if there is none at all. */
+  warm(): void;
   close(): Promise<void>;
 }
 
@@ -118,6 +120,15 @@ export function createReaderPool(options: ReaderPoolOptions): ReaderPool {
       }
       rest(child);
       serveNext();
+    },
+    warm() {
+      if (isClosed || documents.size > 0) return;
+      try {
+        rest(start());
+      } catch (error) {
+        // The first document meets the same, and says so.
+        log.warn('no process that reads documents can be started', toLogFields(error));
+      }
     },
     async close() {
       isClosed = true;

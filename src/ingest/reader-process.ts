@@ -34,6 +34,7 @@ export function createDocumentReader(options: DocumentReaderOptions): DocumentRe
   const pool = createReaderPool(options);
   return {
     read: (source, chunking, signal) => readWith(pool, options, source, chunking, signal),
+    warm: () => pool.warm(),
     close: () => pool.close(),
   };
 }

@@ -12,7 +12,7 @@ export interface EmbeddingModel {
 }
 
 export interface Embedder extends EmbeddingModel {
-  /** Whether a request's header named the key or the address, which nobody else can use. */
+  /** Whether a request's headers named the key, the address or fields for the model, which nobody else knows. */
   readonly fromRequest: boolean;
   /** Texts that one call of the model may bring. */
   readonly batchTextsMax: number;

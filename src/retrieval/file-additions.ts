@@ -9,16 +9,10 @@ import type { EmbeddingModel } from '../providers/embedder.ts';
 import { toSortKey } from '../store/sort-keys.ts';
 import { type Scope, StoreError, type Versioned, type Write } from '../store/store.ts';
 import type { Attributes } from '../vector/attribute-filter.ts';
+import { toBatchWrites } from './cancellation.ts';
+import { INGEST_SCOPE, type MembershipDeps, toBatchStatus, toIngestId, tryWrite } from './file-membership.ts';
 import {
-  CANCELLED,
-  INGEST_SCOPE,
-  type MembershipDeps,
-  settleFile,
-  toBatchStatus,
-  toIngestId,
-  tryWrite,
-} from './file-membership.ts';
-import {
+  cancelSome,
   type FileBatchRecord,
   type IngestRecord,
   isExpired,
@@ -47,14 +41,14 @@ export interface AdditionTerms {
   readonly sealedHeaders: string | null;
 }
 
-export interface Added {
+interface Added {
   readonly files: readonly VectorStoreFileRecord[];
   /** What is to be read now. */
   readonly ingests: readonly IngestRecord[];
 }
 
-/** Each file is up to three records, and a write holds 256. */
-const SLICE_MAX = 60;
+/** Each file is up to six records, and a write holds 256. */
+const SLICE_MAX = 40;
 const ATTEMPTS_MAX = 64;
 
 /** The store is gone, or has expired. */
@@ -69,8 +63,9 @@ export class StoreUnusable extends Error {
 }
 
 /**
- * Adds files; one that is in the store already is read anew. With a batch, begins behind what the batch has added
- * before, so that whoever takes it up after a crash goes on. Errors: `StoreUnusable`.
+ * Adds files; one that is in the store already is read anew, and counts as cancelled where an earlier batch still had it
+ * read. One that was deleted meanwhile is left out, and counts as cancelled in its batch. With a batch, begins behind
+ * what the batch has added before, so that whoever takes it up after a crash goes on. Errors: `StoreUnusable`.
  */
 export async function addFiles(
   deps: MembershipDeps,
@@ -79,36 +74,19 @@ export async function addFiles(
   additions: readonly FileAddition[],
   terms: AdditionTerms,
   batch: { readonly id: string; readonly begin: number } | null,
-): Promise<Added> {
+  /** Has a file read: called as soon as it is in the store, for a note that nobody works on is taken for abandoned. */
+  start: (note: IngestRecord) => void,
+): Promise<readonly VectorStoreFileRecord[]> {
   const files: VectorStoreFileRecord[] = [];
-  const ingests: IngestRecord[] = [];
   for (let at = batch?.begin ?? 0; at < additions.length; at += SLICE_MAX) {
     const slice = additions.slice(at, at + SLICE_MAX);
-    await stopReading(deps, scope, storeId, slice);
     const added = await deps.serial.run(storeId, () =>
       addSlice(deps, { scope, storeId, slice, terms, batch, end: at + slice.length }),
     );
     files.push(...added.files);
-    ingests.push(...added.ingests);
+    for (const note of added.ingests) start(note);
   }
-  return { files, ingests };
-}
-
-/** A file that is being read for an earlier addition counts as cancelled there. */
-async function stopReading(
-  deps: MembershipDeps,
-  scope: Scope,
-  storeId: string,
-  slice: readonly FileAddition[],
-): Promise<void> {
-  const files = toStoreScope(scope, storeId);
-  await Promise.all(
-    slice.map(async ({ fileId }) => {
-      const found = await deps.store.get<VectorStoreFileRecord>('vector_store_files', files, fileId);
-      if (found?.record.status !== 'in_progress') return;
-      await settleFile(deps, { scope, storeId, fileId }, found.record.internal.ingest, CANCELLED);
-    }),
-  );
+  return files;
 }
 
 interface Slice {
@@ -123,25 +101,26 @@ interface Slice {
 
 async function addSlice(deps: MembershipDeps, given: Slice): Promise<Added> {
   const { scope, storeId, slice } = given;
-  const filesScope = toStoreScope(scope, storeId);
+  const files = toStoreScope(scope, storeId);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-    const [store, batch, ...before] = await Promise.all([
+    const [store, batch, ...entries] = await Promise.all([
       deps.store.get<VectorStoreRecord>('vector_stores', scope, storeId),
-      given.batch === null
-        ? null
-        : deps.store.get<FileBatchRecord>('file_batches', filesScope, given.batch.id),
-      ...slice.map(({ fileId }) =>
-        deps.store.get<VectorStoreFileRecord>('vector_store_files', filesScope, fileId),
-      ),
+      given.batch === null ? null : deps.store.get<FileBatchRecord>('file_batches', files, given.batch.id),
+      ...slice.map((addition) => readEntry(deps, scope, storeId, addition)),
     ]);
     if (store === null) throw new StoreUnusable('gone');
     if (isExpired(store.record, deps.clock)) throw new StoreUnusable('expired');
-    const made = slice.map((addition, index) =>
-      toMember(deps, given, addition, before[index] ?? null, batch?.record.internal.is_cancelled === true),
-    );
+    // Another process took the batch for one that nobody adds to, and was faster.
+    if (batch !== null && batch.record.internal.added >= given.end) return { files: [], ingests: [] };
+    const isCancelled = batch?.record.internal.is_cancelled === true;
+    const made = entries.flatMap((entry) => toMember(deps, given, entry, isCancelled) ?? []);
     const writes = [
+      // A file that is deleted at this moment finds itself in the store, or is found to be gone.
+      ...made.map(({ file }) => ({ kind: 'require', collection: 'files', scope, id: file.id }) as const),
       toStoreWrite(deps, given, store, made),
-      ...(batch === null ? [] : [toBatchProgress(filesScope, batch, given.end, made)]),
+      ...(batch === null ? [] : [toBatchProgress(files, batch, given, made)]),
+      // In earlier batches, files that were still being read count as cancelled.
+      ...(await toBatchWrites(deps, files, made.flatMap(toReadBefore))),
       ...made.flatMap(({ writes }) => writes),
     ];
     if (await tryWrite(deps, writes)) {
@@ -154,6 +133,28 @@ async function addSlice(deps: MembershipDeps, given: Slice): Promise<Added> {
   throw new StoreError('unavailable', 'The vector store is changed too often at once.');
 }
 
+/** A file that is to be added, and what is there of it. */
+interface Entry {
+  readonly addition: FileAddition;
+  readonly isThere: boolean;
+  /** As it is in the store already. */
+  readonly before: Versioned<VectorStoreFileRecord> | null;
+}
+
+async function readEntry(
+  deps: Pick<MembershipDeps, 'store'>,
+  scope: Scope,
+  storeId: string,
+  addition: FileAddition,
+): Promise<Entry> {
+  const { fileId } = addition;
+  const [file, before] = await Promise.all([
+    deps.store.get('files', scope, fileId),
+    deps.store.get<VectorStoreFileRecord>('vector_store_files', toStoreScope(scope, storeId), fileId),
+  ]);
+  return { addition, isThere: file !== null, before };
+}
+
 interface Member {
   readonly file: VectorStoreFileRecord;
   readonly before: Versioned<VectorStoreFileRecord> | null;
@@ -161,13 +162,15 @@ interface Member {
   readonly writes: readonly Write[];
 }
 
+/** Null where nothing is to be done: the file is gone, or in the store already when its batch has been cancelled. */
 function toMember(
   deps: Pick<MembershipDeps, 'clock'>,
   given: Slice,
-  { fileId, attributes, chunking }: FileAddition,
-  before: Versioned<VectorStoreFileRecord> | null,
+  { addition, isThere, before }: Entry,
   isCancelled: boolean,
-): Member {
+): Member | null {
+  if (!isThere || (isCancelled && before !== null)) return null;
+  const { fileId, attributes, chunking } = addition;
   const { scope, storeId, terms } = given;
   const nowMs = deps.clock.nowMs();
   const attempt = randomUUID();
@@ -205,6 +208,7 @@ function toMember(
         is_begun: false,
         credentials_from_request: terms.credentialsFromRequest,
         sealed_headers: terms.sealedHeaders,
+        embedding: terms.embedding,
       };
   const writes: Write[] = [
     ...toFileWrites(scope, storeId, file, before, nowMs),
@@ -273,17 +277,22 @@ function toStoreWrite(
   };
 }
 
-/** Files of a cancelled batch that come in late count as cancelled; the last slice drops the list of what is to come. */
+function toReadBefore({ before }: Member): readonly Versioned<VectorStoreFileRecord>[] {
+  return before?.record.status === 'in_progress' ? [before] : [];
+}
+
+/**
+ * What is not read counts as cancelled: late files of a batch that has been cancelled, and files that are gone. The
+ * last slice drops the list of what is to come.
+ */
 function toBatchProgress(
   files: Scope,
   { record, version }: Versioned<FileBatchRecord>,
-  end: number,
+  { slice, end }: Slice,
   made: readonly Member[],
 ): Write {
-  let counts = record.file_counts;
-  for (const { file } of made) {
-    if (file.status === 'cancelled') counts = moveFile(counts, 'in_progress', 'cancelled');
-  }
+  const unread = slice.length - made.filter(({ ingest }) => ingest !== null).length;
+  const counts = cancelSome(record.file_counts, unread);
   const isLast = end >= record.internal.additions.length;
   return {
     kind: 'update',

@@ -7,6 +7,7 @@
 import type { Ports } from '../ports.ts';
 import { SYSTEM_TENANT } from '../store/collections.ts';
 import { type Scope, StoreError, type Versioned, type Write } from '../store/store.ts';
+import type { Attributes } from '../vector/attribute-filter.ts';
 import type { VectorIndex } from '../vector/vector-index.ts';
 import type { Serial } from './serial.ts';
 import {
@@ -36,8 +37,6 @@ export interface FileOutcome {
   readonly usageBytes: number;
   readonly error: FileError | null;
 }
-
-export const CANCELLED: FileOutcome = Object.freeze({ status: 'cancelled', usageBytes: 0, error: null });
 
 export interface FilePlace {
   readonly scope: Scope;
@@ -138,6 +137,28 @@ export async function finishFileDeletion(deps: MembershipDeps, note: FileDeletio
       await deps.index.removeFile({ tenant: note.tenant, store: note.store_id }, note.file_id);
     await deps.store.delete('deletions', DELETION_SCOPE, note.id);
   });
+}
+
+/**
+ * Brings what a file is filtered by in the index up to its entry, whoever changes that meanwhile, in whatever process.
+ * `known`: what the index has; null where that is not known.
+ */
+export async function alignAttributes(
+  deps: Pick<MembershipDeps, 'store' | 'index'>,
+  { scope, storeId, fileId }: FilePlace,
+  known: Attributes | null,
+): Promise<void> {
+  const files = toStoreScope(scope, storeId);
+  let indexed = known;
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const file = await deps.store.get<VectorStoreFileRecord>('vector_store_files', files, fileId);
+    if (file === null) return;
+    const { attributes } = file.record;
+    if (indexed !== null && Bun.deepEquals(attributes, indexed)) return;
+    await deps.index.setAttributes({ tenant: scope.tenant, store: storeId }, fileId, attributes);
+    // Read again: an older change may have come to the index after a newer one.
+    indexed = attributes;
+  }
 }
 
 interface FileChange {

@@ -13,7 +13,7 @@ export interface HeaderSealer {
 const PURPOSE = 'headers of an ingest';
 /** Those that choose and authorise a provider; nothing else of a request is kept. */
 const KEPT = new Set(['authorization', 'api-key', 'api-version', 'base-url', 'custom-llm-provider']);
-const KEPT_PREFIXES = ['embedding-', 'vertexai-'];
+const KEPT_PREFIXES = ['embedding-', 'llm-param-', 'vertexai-'];
 
 export function createHeaderSealer(sealer: Sealer | null): HeaderSealer {
   return {

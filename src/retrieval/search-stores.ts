@@ -58,11 +58,14 @@ async function searchStores(
     stores.map((store) => searchStore(deps, caller.scope, store, { ...request, weights, queries }, vectors)),
   );
   await touchStores(deps, caller.scope, stores);
-  const hits = rank(found.flat(), request);
+  const hits = rank(
+    found.flatMap((one) => one.hits),
+    request,
+  );
   return {
     results: await toResults(deps, caller.scope, hits),
-    mode: toMode(stores, vectors, weights),
-    warning: vectors.warning,
+    mode: toMode(found, weights),
+    warning: vectors.warning ?? found.find(({ warning }) => warning !== null)?.warning ?? null,
   };
 }
 
@@ -160,17 +163,26 @@ interface FoundHit {
 
 type WeightedRequest = SearchRequest & { readonly weights: NonNullable<SearchRequest['weights']> };
 
+interface StoreOutcome {
+  readonly hits: readonly FoundHit[];
+  readonly hasVectors: boolean;
+  /** Why the questions' vectors were left out although there are some. */
+  readonly warning: string | null;
+}
+
 async function searchStore(
   deps: SearchDeps,
   scope: Scope,
   store: VectorStoreRecord,
   request: WeightedRequest,
   vectors: QueryVectors,
-): Promise<readonly FoundHit[]> {
+): Promise<StoreOutcome> {
   const index = { tenant: scope.tenant, store: store.id };
-  const { languages } = await deps.index.describe(index);
+  const { languages, dimensions } = await deps.index.describe(index);
   const { embedding } = store.internal;
-  const own = embedding ? vectors.byModel.get(toKey(embedding)) : undefined;
+  const given = embedding ? vectors.byModel.get(toKey(embedding)) : undefined;
+  const warning = findMismatch(embedding?.model ?? '', given, dimensions);
+  const own = warning === null ? given : undefined;
   const found = await Promise.all(
     request.queries.map((query, at) => {
       const vector = own?.[at] ?? NO_VECTOR;
@@ -187,7 +199,19 @@ async function searchStore(
       });
     }),
   );
-  return found.flat().map((hit) => ({ storeId: store.id, hit }));
+  const hits = found.flat().map((hit) => ({ storeId: store.id, hit }));
+  return { hits, hasVectors: own !== undefined, warning };
+}
+
+/** A model that has changed under its name: its vectors say nothing about the store's. */
+function findMismatch(
+  model: string,
+  vectors: readonly Float32Array[] | undefined,
+  dimensions: number | null,
+): string | null {
+  const found = vectors?.find(({ length }) => length > 0)?.length;
+  if (found === undefined || dimensions === null || found === dimensions) return null;
+  return `The embedding model '${model}' answers vectors of ${found} dimensions, but the store has ${dimensions}, so only words were searched.`;
 }
 
 /** Each chunk once, with its best score; best first, in an order that is the same every time. */
@@ -229,14 +253,7 @@ async function toResults(
   });
 }
 
-function toMode(
-  stores: readonly VectorStoreRecord[],
-  vectors: QueryVectors,
-  weights: { readonly vector: number; readonly keyword: number },
-): SearchMode {
-  const hasVectors = stores.some(
-    ({ internal: { embedding } }) => embedding && vectors.byModel.has(toKey(embedding)),
-  );
-  if (!hasVectors) return 'keyword';
+function toMode(found: readonly StoreOutcome[], weights: WeightedRequest['weights']): SearchMode {
+  if (!found.some(({ hasVectors }) => hasVectors)) return 'keyword';
   return weights.keyword > 0 ? 'hybrid' : 'vector';
 }

@@ -89,9 +89,10 @@ export interface IngestRecord extends StoredRecord {
   readonly credentials_from_request: boolean;
   /** Those headers, sealed; null where the server has no secret, or none are needed. */
   readonly sealed_headers: string | null;
-  /** Of a note that stands for the files of a batch that are still to be added: which one, and for which model. */
+  /** The model that the file is embedded by; null: none. */
+  readonly embedding: EmbeddingModel | null;
+  /** Of a note that stands for the files of a batch that are still to be added: which one. */
   readonly batch_id?: string;
-  readonly embedding?: EmbeddingModel | null;
 }
 
 export function toStoreScope(scope: Scope, storeId: string): Scope {
@@ -146,4 +147,9 @@ export function moveFile(counts: FileCounts, from: FileStatus | null, to: FileSt
     moved.total += 1;
   }
   return moved;
+}
+
+/** The counts with files that are being read cancelled. */
+export function cancelSome(counts: FileCounts, count: number): FileCounts {
+  return { ...counts, in_progress: counts.in_progress - count, cancelled: counts.cancelled + count };
 }

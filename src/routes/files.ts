@@ -26,9 +26,13 @@ export function registerFiles(app: Elysia, deps: RouteDeps): void {
           fileField: 'file',
           fileBytesMax: deps.fileBytesMax,
         };
-        return receiveForm(deps, request, form, async ({ file, body }, draft) =>
-          toFile(await createFile(deps, scope, draft, file, deps.validator.parse(CreateFileRequest, body))),
-        );
+        return receiveForm(deps, request, form, async ({ file, body }, draft) => {
+          const checked = deps.validator.parse(CreateFileRequest, body);
+          const record = await createFile(deps, scope, draft, file, checked);
+          // It will go into a vector store, as a rule.
+          if (record.purpose === 'assistants' || record.purpose === 'user_data') deps.ingests.warm();
+          return toFile(record);
+        });
       },
       { parse: 'none' },
     )

@@ -2,6 +2,7 @@
 
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
+import { isExpired, type VectorStoreRecord } from '../retrieval/vector-store-records.ts';
 import type { CreateMessageRequest } from '../schemas/generated/messages.ts';
 import type { Scope } from '../store/store.ts';
 import { StoreError } from '../store/store.ts';
@@ -9,7 +10,7 @@ import type { Caller } from './caller.ts';
 import { getFile } from './file-records.ts';
 import type { ThreadRecord } from './thread-records.ts';
 import { THREAD_STORE_EXPIRY, type ToolResources } from './tool-resources.ts';
-import { getUsableStore, type VectorStoreDeps } from './vector-store-access.ts';
+import type { VectorStoreDeps } from './vector-store-access.ts';
 import { addCheckedFiles } from './vector-store-files.ts';
 import { toChunking } from './vector-store-options.ts';
 import { createVectorStore, deleteVectorStore } from './vector-stores.ts';
@@ -65,10 +66,7 @@ export function toSearchedFiles(messages: readonly GivenMessage[]): readonly str
   return [...new Set(ids)];
 }
 
-/**
- * Puts checked files into the vector store among these resources, or into a new one. Answers the resources with it.
- * Errors: 400 where the store has expired.
- */
+/** Puts checked files into the vector store among these resources, or into a new one. Answers the resources with it. */
 export async function addToResources(
   deps: VectorStoreDeps,
   caller: Caller,
@@ -77,18 +75,28 @@ export async function addToResources(
 ): Promise<ToolResources> {
   if (fileIds.length === 0) return resources;
   const [storeId] = resources.file_search?.vector_store_ids ?? [];
-  if (storeId === undefined) {
-    const store = await createVectorStore(deps, caller, {
+  const store = storeId === undefined ? null : await findUsableStore(deps, caller.scope, storeId);
+  if (store === null) {
+    const made = await createVectorStore(deps, caller, {
       file_ids: [...fileIds],
       expires_after: THREAD_STORE_EXPIRY,
     });
-    return { ...resources, file_search: { vector_store_ids: [store.id] } };
+    return { ...resources, file_search: { vector_store_ids: [made.id] } };
   }
-  const { record } = await getUsableStore(deps, caller.scope, storeId);
   const chunking = toChunking(null);
   const additions = fileIds.map((fileId) => ({ fileId, attributes: {}, chunking }));
-  await addCheckedFiles(deps, caller, record, additions, null);
+  await addCheckedFiles(deps, caller, store, additions, null);
   return resources;
+}
+
+/** Null for one that was deleted, or has expired: then the thread gets another. */
+async function findUsableStore(
+  deps: Pick<Ports, 'store' | 'clock'>,
+  scope: Scope,
+  id: string,
+): Promise<VectorStoreRecord | null> {
+  const found = await deps.store.get<VectorStoreRecord>('vector_stores', scope, id);
+  return found === null || isExpired(found.record, deps.clock) ? null : found.record;
 }
 
 /** Puts files that come with messages into the vector store of a thread. Errors: 404 thread; 400. */

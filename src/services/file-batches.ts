@@ -4,7 +4,7 @@ import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { FileAddition } from '../retrieval/file-additions.ts';
-import { INGEST_SCOPE } from '../retrieval/file-membership.ts';
+import { INGEST_SCOPE, tryWrite } from '../retrieval/file-membership.ts';
 import {
   type FileBatchRecord,
   type IngestRecord,
@@ -18,7 +18,8 @@ import { getUsableStore, getVectorStore, type VectorStoreDeps } from './vector-s
 import { addCheckedFiles, cancelFiles, checkFiles, toTerms } from './vector-store-files.ts';
 import { toAttributes, toChunking } from './vector-store-options.ts';
 
-const ATTEMPTS_MAX = 16;
+/** The batch is changed by every file of it that is read, in every process. */
+const ATTEMPTS_MAX = 64;
 
 /** Errors: 404 store or file; 400. Then nothing is written. */
 export async function createFileBatch(
@@ -57,12 +58,20 @@ export async function createFileBatch(
     embedding: terms.embedding,
   };
   const scope = toStoreScope(caller.scope, storeId);
-  await deps.store.write([
+  const isWritten = await tryWrite(deps, [
     { kind: 'require', collection: 'vector_stores', scope: caller.scope, id: storeId },
     { kind: 'insert', collection: 'ingests', scope: INGEST_SCOPE, record: note },
     { kind: 'insert', collection: 'file_batches', scope, record: batch },
   ]);
-  await addCheckedFiles(deps, caller, store, additions, { id: batch.id, begin: 0 });
+  // Deleted since we looked.
+  if (!isWritten) throw ApiError.notFound('vector_store', storeId);
+  try {
+    await addCheckedFiles(deps, caller, store, additions, { id: batch.id, begin: 0 });
+  } catch (error) {
+    // The vector store is gone, or has expired: nobody can go on with this.
+    if (error instanceof ApiError) await deps.store.delete('ingests', INGEST_SCOPE, note.id);
+    throw error;
+  }
   await deps.store.delete('ingests', INGEST_SCOPE, note.id);
   return (await getFileBatch(deps, caller.scope, storeId, batch.id)).record;
 }

@@ -3,6 +3,7 @@
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { EmbeddingModel } from '../providers/embedder.ts';
+import { cancelMembers } from '../retrieval/cancellation.ts';
 import { checkNamed } from '../retrieval/embedding-choice.ts';
 import {
   type AdditionTerms,
@@ -11,11 +12,10 @@ import {
   StoreUnusable,
 } from '../retrieval/file-additions.ts';
 import {
-  CANCELLED,
+  alignAttributes,
   type FilePlace,
   type MembershipDeps,
   removeMember,
-  settleFile,
   toIngestId,
 } from '../retrieval/file-membership.ts';
 import {
@@ -38,16 +38,16 @@ import {
   type Where,
 } from '../store/store.ts';
 import type { Caller } from './caller.ts';
-import { getFile } from './file-records.ts';
+import { getFile, toNoSuchFile } from './file-records.ts';
 import { readPage } from './lists.ts';
 import { getUsableStore, getVectorStore, toExpired, type VectorStoreDeps } from './vector-store-access.ts';
 import { toAttributes, toChunking } from './vector-store-options.ts';
 
-const ATTEMPTS_MAX = 16;
 /** Passes over a store's files that are being read, of which each ends some. */
 const PASSES_MAX = 1000;
 /** Files that are looked up at once. */
 const LOOKUPS_AT_ONCE = 256;
+const REMOVALS_AT_ONCE = 64;
 
 /** Errors: 404 for the first file that is not there, naming the parameter. */
 export async function checkFiles(
@@ -77,11 +77,12 @@ export async function createVectorStoreFile(
   const { record: store } = await getUsableStore(deps, caller.scope, storeId);
   await checkFiles(deps, caller.scope, [addition], 'file_id');
   const [file] = await addCheckedFiles(deps, caller, store, [addition], null);
-  if (file === undefined) throw new Error('A file was added, but is not there.');
+  // It was deleted between the look at it and its addition.
+  if (file === undefined) throw toNoSuchFile(addition.fileId, 'file_id');
   return file;
 }
 
-/** Adds files that are known to be there, and has them read. Errors: 404, 400. */
+/** Adds files that were there a moment ago, and has them read. Errors: 404, 400. */
 export async function addCheckedFiles(
   deps: VectorStoreDeps,
   caller: Caller,
@@ -91,9 +92,9 @@ export async function addCheckedFiles(
 ): Promise<readonly VectorStoreFileRecord[]> {
   const terms = toTerms(deps, caller, store);
   try {
-    const added = await addFiles(deps, caller.scope, store.id, additions, terms, batch);
-    for (const note of added.ingests) deps.ingests.start(note, caller.headers);
-    return added.files;
+    return await addFiles(deps, caller.scope, store.id, additions, terms, batch, (note) =>
+      deps.ingests.start(note, caller.headers),
+    );
   } catch (error) {
     if (!(error instanceof StoreUnusable)) throw error;
     throw error.reason === 'gone' ? ApiError.notFound('vector_store', store.id) : toExpired(store.id);
@@ -137,7 +138,11 @@ export async function getVectorStoreFile(
   const found = await deps.store.get<VectorStoreFileRecord>('vector_store_files', files, fileId);
   if (found !== null) return found;
   await getVectorStore(deps, scope, storeId);
-  throw new ApiError('not_found', `No file found with id '${fileId}' in vector store '${storeId}'.`);
+  throw toNoSuchMember({ storeId, fileId });
+}
+
+function toNoSuchMember({ storeId, fileId }: Pick<FilePlace, 'storeId' | 'fileId'>): ApiError {
+  return new ApiError('not_found', `No file found with id '${fileId}' in vector store '${storeId}'.`);
 }
 
 /** `where` narrows by status and batch. Errors: 404 store; 400 cursor. */
@@ -178,25 +183,21 @@ export async function modifyVectorStoreFile(
   given: Readonly<Record<string, string | number | boolean>> | null,
 ): Promise<VectorStoreFileRecord> {
   const attributes = toAttributes(given);
-  const files = toStoreScope(scope, storeId);
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-    const { version } = await getVectorStoreFile(deps, scope, storeId, fileId);
-    try {
-      const { record } = await deps.store.update<VectorStoreFileRecord>(
-        'vector_store_files',
-        files,
-        fileId,
-        { attributes },
-        { ifVersion: version },
-      );
-      await deps.index.setAttributes({ tenant: scope.tenant, store: storeId }, fileId, attributes);
-      return record;
-    } catch (error) {
-      if (!(error instanceof StoreError) || (error.code !== 'conflict' && error.code !== 'not_found'))
-        throw error;
-    }
+  const place = { scope, storeId, fileId };
+  await getVectorStoreFile(deps, scope, storeId, fileId);
+  try {
+    const { record } = await deps.store.update<VectorStoreFileRecord>(
+      'vector_store_files',
+      toStoreScope(scope, storeId),
+      fileId,
+      { attributes },
+    );
+    await alignAttributes(deps, place, null);
+    return record;
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'not_found') throw toNoSuchMember(place);
+    throw error;
   }
-  throw new ApiError('conflict', `The file '${fileId}' is changed too often at once. Try again.`);
 }
 
 /** Errors: 404. */
@@ -207,7 +208,8 @@ export async function deleteVectorStoreFile(
   fileId: string,
 ): Promise<DeleteVectorStoreFileResponse> {
   await getVectorStoreFile(deps, scope, storeId, fileId);
-  await removeFromStore(deps, { scope, storeId, fileId });
+  const place = { scope, storeId, fileId };
+  if (!(await removeFromStore(deps, place))) throw toNoSuchMember(place);
   return { id: fileId, object: 'vector_store.file.deleted', deleted: true };
 }
 
@@ -258,11 +260,12 @@ export async function cancelFiles(
       { fields: { ...where, status: 'in_progress' } },
     );
     if (page.items.length === 0) return;
-    for (const { record } of page.items) {
-      const place = { scope, storeId, fileId: record.id };
-      await deps.ingests.stop(toIngestId(place));
-      const isCancelled = await settleFile(deps, place, record.internal.ingest, CANCELLED);
-      if (isCancelled) await deps.index.removeFile(index, record.id);
+    const records = page.items.map(({ record }) => record);
+    await Promise.all(records.map(({ id: fileId }) => deps.ingests.stop(toIngestId({ storeId, fileId }))));
+    const cancelled = await cancelMembers(deps, scope, storeId, records);
+    for (let at = 0; at < cancelled.length; at += REMOVALS_AT_ONCE) {
+      const ids = cancelled.slice(at, at + REMOVALS_AT_ONCE);
+      await Promise.all(ids.map((id) => deps.index.removeFile(index, id)));
     }
   }
 }

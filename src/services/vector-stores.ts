@@ -17,10 +17,11 @@ import { toExpirationDelete, toExpirationMove } from './expirations.ts';
 import { readPage } from './lists.ts';
 import { toMetadata } from './metadata.ts';
 import { getVectorStore, toExpired, type VectorStoreDeps } from './vector-store-access.ts';
-import { addCheckedFiles, cancelFiles, checkFiles } from './vector-store-files.ts';
+import { addCheckedFiles, cancelFiles, checkFiles, toTerms } from './vector-store-files.ts';
 import { toChunking } from './vector-store-options.ts';
 
-const ATTEMPTS_MAX = 16;
+/** The store is changed by every file that is read into it, in every process. */
+const ATTEMPTS_MAX = 64;
 const NAME_LENGTH_MAX = 256;
 const MS_PER_SECOND = 1000;
 
@@ -34,6 +35,9 @@ export async function createVectorStore(
   const additions = [...new Set(body.file_ids ?? [])].map((fileId) => ({ fileId, attributes: {}, chunking }));
   await checkFiles(deps, caller.scope, additions, 'file_ids');
   const record = toVectorStoreRecord(deps, caller, body);
+  deps.ingests.warm();
+  // Headers that cannot be used are refused before anything is written.
+  if (additions.length > 0) toTerms(deps, caller, record);
   await deps.store.write([
     ...toExpirationWrites(caller.scope.tenant, record),
     { kind: 'insert', collection: 'vector_stores', scope: caller.scope, record },
@@ -146,6 +150,7 @@ export async function deleteVectorStore(
     await deps.store.write([
       { kind: 'require', collection: 'vector_stores', scope, id },
       { kind: 'insert', collection: 'deletions', scope: DELETION_SCOPE, record: note },
+      toExpirationDelete(id),
       { kind: 'delete', collection: 'vector_stores', scope, id },
     ]);
   } catch (error) {

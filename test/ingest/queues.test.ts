@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { createFairQueue } from '../../src/ingest/fair-queue.ts';
 import { createGate } from '../../src/ingest/gate.ts';
+import { createLanes } from '../../src/ingest/lanes.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -68,5 +69,30 @@ describe('createGate', () => {
     leave();
     (await next)();
     expect(typeof (await gate.enter(NEVER))).toBe('function');
+  });
+});
+
+describe('createLanes', () => {
+  test('one lane never has more under way than its share, and the others go on', () => {
+    const lanes = createLanes<string>({ activeMax: 4, activePerLaneMax: 2, callsPerLaneMax: 1 });
+    for (let i = 0; i < 5; i += 1) lanes.push('slow', 'group', `slow ${i}`);
+    lanes.push('quick', 'group', 'quick 0');
+    const begun = [lanes.take(), lanes.take(), lanes.take(), lanes.take()];
+    expect(begun.map((one) => one?.item ?? null)).toEqual(['slow 0', 'quick 0', 'slow 1', null]);
+    expect(lanes.waiting).toBe(3);
+    begun[0]?.leave();
+    expect(lanes.take()?.item).toBe('slow 2');
+    expect(lanes.active).toBe(3);
+  });
+
+  test('all lanes together stay within the bound, and what is removed never begins', () => {
+    const lanes = createLanes<string>({ activeMax: 3, activePerLaneMax: 2, callsPerLaneMax: 1 });
+    for (const lane of ['a', 'b', 'c'])
+      for (let i = 0; i < 2; i += 1) lanes.push(lane, 'group', `${lane} ${i}`);
+    lanes.remove((item) => item === 'b 0');
+    const begun = Array.from({ length: 4 }, () => lanes.take());
+    expect(begun.map((one) => one?.item ?? null)).toEqual(['a 0', 'b 1', 'c 0', null]);
+    for (const one of begun) one?.leave();
+    expect([lanes.take()?.item, lanes.take()?.item, lanes.take()]).toEqual(['a 1', 'c 1', null]);
   });
 });

@@ -81,6 +81,24 @@ describe('the process that reads documents', () => {
     expect(spawned.length).toBe(2);
   });
 
+  test('is there before the first document where one is expected, once, and ends where none comes', async () => {
+    const reader = create({ idleMs: 300 });
+    reader.warm();
+    reader.warm();
+    expect(spawned.length).toBe(1);
+    expect((await readAll(reader, toSource('a.txt', 'One.'))).text).toBe('One.');
+    expect(spawned.length).toBe(1);
+    await spawned[0]?.exited;
+    await waitUntil(() => {
+      reader.warm();
+      return spawned.length === 2;
+    }, 'another one after the first has ended');
+    await spawned[1]?.exited;
+    await reader.close();
+    reader.warm();
+    expect(spawned.length).toBe(2);
+  });
+
   test('one document a process at a time, and never more processes than allowed', async () => {
     const reader = create({ processesMax: 2 });
     const results = await Promise.all(

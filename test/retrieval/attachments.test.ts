@@ -61,6 +61,23 @@ describe('an attachment for file_search', () => {
     expect(listed.data.map(({ id }) => id)).toEqual(ids);
   });
 
+  test("goes into another store where the thread's has been deleted", async () => {
+    const [before, after] = await Promise.all([upload(client, 'a.txt', FOX), upload(client, 'b.txt', FOX)]);
+    const thread = await client.beta.threads.create({
+      messages: [{ role: 'user', content: 'x', attachments: [toAttachment(before)] }],
+    });
+    const deletedId = toStoreId(thread.tool_resources);
+    await client.vectorStores.delete(deletedId);
+    await client.beta.threads.messages.create(thread.id, {
+      role: 'user',
+      content: 'y',
+      attachments: [toAttachment(after)],
+    });
+    const storeId = toStoreId((await client.beta.threads.retrieve(thread.id)).tool_resources);
+    expect(storeId).not.toBe(deletedId);
+    expect((await waitForStore(client, storeId)).file_counts).toMatchObject({ completed: 1, total: 1 });
+  });
+
   test('of messages that come at once never leaves a thread with two stores', async () => {
     const thread = await client.beta.threads.create();
     const fileIds = await Promise.all(

@@ -357,6 +357,29 @@ describe('the embedding model', () => {
     expect((await client.vectorStores.retrieve(failing.id)).file_counts.completed).toBe(1);
   });
 
+  test('that hangs holds up no file of a store that has another one, however many wait for it', async () => {
+    const { client, embedder } = retrieval;
+    const ids = await Promise.all(
+      Array.from({ length: 40 }, (_, number) =>
+        upload(client, `hung ${number}.txt`, `Hung ${number}. ${FOX}`),
+      ),
+    );
+    embedder.behave({ holds: true });
+    try {
+      const hung = await client.vectorStores.create({ file_ids: ids });
+      await waitUntil('the model is asked', () => embedder.active > 0);
+      const headers = { 'embedding-model': 'understudy/rehearsal' };
+      const other = await client.vectorStores.create({}, { headers });
+      const fileId = await upload(client, 'other.txt', BEE);
+      await client.vectorStores.files.create(other.id, { file_id: fileId });
+      expect((await waitForStore(client, other.id)).file_counts.completed).toBe(1);
+      expect((await client.vectorStores.retrieve(hung.id)).file_counts.in_progress).toBe(40);
+      await client.vectorStores.delete(hung.id);
+    } finally {
+      embedder.behave({ holds: false });
+    }
+  });
+
   test('that refuses fails the file and says why', async () => {
     const { client, embedder } = retrieval;
     embedder.behave({ failures: { left: 1, status: 401 } });

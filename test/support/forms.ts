@@ -130,7 +130,12 @@ function countRows(file: string, table: string): number {
   if (!existsSync(file)) return 0;
   const database = new Database(file);
   database.run('PRAGMA busy_timeout = 2000');
-  const row = database.query<{ count: number }, []>(`SELECT count(*) AS count FROM "${table}"`).get();
+  // A server may be making the file at this moment.
+  const known = database.query('SELECT 1 FROM sqlite_schema WHERE name = ?').get(table);
+  const row =
+    known === null
+      ? null
+      : database.query<{ count: number }, []>(`SELECT count(*) AS count FROM "${table}"`).get();
   database.close();
   return row?.count ?? 0;
 }

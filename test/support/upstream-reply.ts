@@ -1,7 +1,9 @@
 /** Plays one turn of a script into an HTTP answer: as a stream of chunks, or as one document. */
 
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type Step, toCallDeltas, type UsageCounts } from './upstream-steps.ts';
 
 export interface Turn {
@@ -88,8 +90,7 @@ async function playStream({ body, steps, response }: Turn): Promise<void> {
         response.end();
         return;
       case 'reset':
-        // What was written before must reach the client first.
-        await Bun.sleep(FLUSH_MS);
+        await waitUntilRead(response);
         response.socket?.destroy();
         return;
       case 'hang':
@@ -245,5 +246,35 @@ function waitForClose(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => response.once('close', () => resolve()));
 }
 
-/** Long enough for what was written to be with the kernel: a destroyed socket drops what is not. */
-const FLUSH_MS = 5;
+/** For what the client has read to be looked at, too. */
+const FLUSH_MS = 20;
+/** A client that does not read at all is not waited for any longer. */
+const READ_MS_MAX = 5_000;
+const READ_POLL_MS = 5;
+
+/**
+ * Waits until the client has read what was written: a connection that breaks takes along what nobody has read. Linux tells
+ * how much lies in the other end's queue, since it is on this machine; elsewhere only time is given.
+ */
+async function waitUntilRead({ socket }: ServerResponse): Promise<void> {
+  const deadline = performance.now() + READ_MS_MAX;
+  while (socket !== null && (await countUnread(socket)) > 0 && performance.now() < deadline) {
+    await Bun.sleep(READ_POLL_MS);
+  }
+  await Bun.sleep(FLUSH_MS);
+}
+
+/** Bytes in the receive queue of the other end of the connection. */
+async function countUnread({ localPort = 0, remotePort = 0, writableLength }: Socket): Promise<number> {
+  if (writableLength > 0) return writableLength;
+  const tables = ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'latin1').catch(() => ''));
+  const toPort = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  for (const line of (await Promise.all(tables)).join('\n').split('\n')) {
+    // Number, own address, other address, state, what is to be sent and what was received, …
+    const [, own = '', other = '', , queues = ''] = line.trim().split(/\s+/);
+    if (own.endsWith(toPort(remotePort)) && other.endsWith(toPort(localPort))) {
+      return Number.parseInt(queues.split(':')[1] ?? '0', 16);
+    }
+  }
+  return 0;
+}

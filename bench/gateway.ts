@@ -1,0 +1,340 @@
+/**
+ * Chat completions handed through to an OpenAI-compatible upstream, beside a bare relay of Bun that does nothing else, and the
+ * upstream asked directly. With `--peers`, beside Portkey's gateway too, which is installed into a temporary folder for it.
+ * `node scripts/bun.mjs bench/gateway.ts`
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CHAT_TOKEN,
+  isQuick,
+  liftCallLimit,
+  readProcessCpu,
+  readStream,
+  repeat,
+  report,
+  type StreamTimes,
+  startServer,
+  startUpstream,
+  sum,
+  toChatBody,
+  toMedian,
+  toPercentiles,
+} from './harness.ts';
+
+liftCallLimit();
+
+const REQUESTS = isQuick ? 3000 : 10_000;
+/** Programs that are compiled as they run need some to be what they are after a minute. */
+const WARM_UP_REQUESTS = isQuick ? 6000 : 20_000;
+/** CPU is taken in turns, so that what disturbs one disturbs the other; the median counts. */
+const TURNS = 3;
+const CONCURRENCY = 64;
+const ROUNDS = isQuick ? 300 : 1500;
+const STREAM_ROUNDS = isQuick ? 100 : 400;
+const WARM_UP_ROUNDS = 50;
+const RATE = 50;
+const STREAM_TOKENS = isQuick ? 100 : 300;
+const ARRIVAL_MS = 1000;
+
+const PLAIN_MODEL = 'paced:20@0';
+/** A model that takes a moment, as models do. */
+const FIRST_TOKEN_MODEL = 'paced:5@200';
+const STREAM_MODEL = `paced:${STREAM_TOKENS}@${RATE}`;
+
+const RELAY_RATIO_AIM = 0.6;
+const PER_CPU_AIM = 12_000;
+const ADDED_AIM_MS = 0.4;
+const ADDED_FIRST_TOKEN_AIM_MS = 0.5;
+const CORE_AIM = 0.3;
+const CROWD = 400;
+const CROWD_AIM_MS = 50;
+const PEER_AIM = 10;
+const PEER = '@portkey-ai/gateway@1.15.2';
+
+/** Something that chat completions can be asked of. */
+interface Gateway {
+  readonly name: string;
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** CPU seconds of all its processes; not a number where that is of no interest. */
+  readCpu(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+const upstream = await startUpstream();
+const origin = upstream.url.replace(/\/v1$/, '');
+const direct: Gateway = {
+  name: 'direct',
+  url: origin,
+  headers: { authorization: 'Bearer bench' },
+  readCpu: async () => Number.NaN,
+  stop: () => upstream.stop(),
+};
+
+async function startOwn(): Promise<Gateway> {
+  const server = await startServer({ upstreamUrl: upstream.url });
+  return { name: 'understudy', url: server.url, headers: {}, readCpu: server.readCpu, stop: server.stop };
+}
+
+async function startRelay(): Promise<Gateway> {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'support/bare-relay.ts'), upstream.url], {
+    stdout: 'pipe',
+  });
+  const { value } = await child.stdout.getReader().read();
+  return toGateway('bare relay', new TextDecoder().decode(value).trim(), {}, child);
+}
+
+function toGateway(
+  name: string,
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  child: Bun.Subprocess,
+): Gateway {
+  return {
+    name,
+    url,
+    headers,
+    readCpu: () => readProcessCpu(child.pid),
+    async stop() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
+
+function ask({ url, headers }: Gateway, model: string, stream: boolean): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ ...toChatBody(model), stream }),
+  });
+}
+
+async function askPlain(gateway: Gateway): Promise<void> {
+  const response = await ask(gateway, PLAIN_MODEL, false);
+  const text = await response.text();
+  if (!response.ok || !text.includes('"choices"'))
+    throw new Error(`${gateway.name}: ${response.status} ${text}`);
+}
+
+// ——— Requests a CPU second ———
+
+/** Medians over the turns, by gateway. */
+async function comparePerCpu(gateways: readonly Gateway[], requests: number): Promise<Map<Gateway, number>> {
+  const found = new Map(gateways.map((gateway) => [gateway, [] as number[]]));
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    for (const gateway of gateways) {
+      const cpu = await gateway.readCpu();
+      await repeat(requests, CONCURRENCY, () => askPlain(gateway));
+      found.get(gateway)?.push(requests / ((await gateway.readCpu()) - cpu));
+    }
+  }
+  return new Map([...found].map(([gateway, values]) => [gateway, toMedian(values)]));
+}
+
+async function reportPerCpu(own: Gateway, relay: Gateway): Promise<void> {
+  for (const gateway of [own, relay]) await repeat(WARM_UP_REQUESTS, CONCURRENCY, () => askPlain(gateway));
+  const found = await comparePerCpu([own, relay], REQUESTS);
+  for (const [{ name }, value] of found) console.log(`${name}: ${value.toFixed(0)} requests a CPU second`);
+  const perCpu = found.get(own) ?? Number.NaN;
+  const ratio = perCpu / (found.get(relay) ?? Number.NaN);
+  report(
+    'requests a CPU second over the bare relay’s',
+    ratio.toFixed(2),
+    `≥ ${RELAY_RATIO_AIM}`,
+    ratio >= RELAY_RATIO_AIM,
+  );
+  report('requests a CPU second', perCpu.toFixed(0), `≥ ${PER_CPU_AIM}`, perCpu >= PER_CPU_AIM);
+}
+
+// ——— Latency, one client ———
+
+/** In turns, request by request; the medians. */
+async function compareLatency(
+  gateways: readonly Gateway[],
+  rounds: number,
+  measure: (gateway: Gateway) => Promise<number>,
+): Promise<readonly number[]> {
+  const times = gateways.map(() => [] as number[]);
+  for (let round = -WARM_UP_ROUNDS; round < rounds; round += 1) {
+    for (const [at, gateway] of gateways.entries()) {
+      const ms = await measure(gateway);
+      if (round >= 0) times[at]?.push(ms);
+    }
+  }
+  for (const [at, values] of times.entries()) {
+    const { p50, p99 } = toPercentiles(values);
+    console.log(`  ${gateways[at]?.name}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
+  }
+  return times.map(toMedian);
+}
+
+async function reportLatency(own: Gateway, relay: Gateway): Promise<void> {
+  const [base = Number.NaN, added = Number.NaN, least = Number.NaN] = await compareLatency(
+    [direct, own, relay],
+    ROUNDS,
+    async (gateway) => {
+      const start = performance.now();
+      await askPlain(gateway);
+      return performance.now() - start;
+    },
+  );
+  const shown = `${(added - base).toFixed(2)} ms (the bare relay ${(least - base).toFixed(2)})`;
+  report('plain completion, added p50', shown, `≤ ${ADDED_AIM_MS} ms`, added - base <= ADDED_AIM_MS);
+}
+
+async function reportFirstToken(own: Gateway, relay: Gateway): Promise<void> {
+  const [base = Number.NaN, added = Number.NaN, least = Number.NaN] = await compareLatency(
+    [direct, own, relay],
+    STREAM_ROUNDS,
+    async (gateway) => (await stream(gateway, FIRST_TOKEN_MODEL)).firstTokenMs,
+  );
+  const shown = `${(added - base).toFixed(2)} ms (the bare relay ${(least - base).toFixed(2)})`;
+  const isReached = added - base <= ADDED_FIRST_TOKEN_AIM_MS;
+  report('first token, added p50', shown, `≤ ${ADDED_FIRST_TOKEN_AIM_MS} ms`, isReached);
+}
+
+function stream(gateway: Gateway, model: string): Promise<StreamTimes> {
+  return readStream(() => ask(gateway, model, true), CHAT_TOKEN);
+}
+
+// ——— Many streams at once ———
+
+interface Crowd {
+  readonly firstTokenMs: number;
+  /** Of one core. */
+  readonly share: number;
+  readonly tokensPerSecond: number;
+}
+
+async function streamAtOnce(gateway: Gateway, count: number): Promise<Crowd> {
+  const cpu = await gateway.readCpu();
+  const begin = performance.now();
+  const streams = await Promise.all(
+    Array.from({ length: count }, async (_, at) => {
+      await Bun.sleep((at * ARRIVAL_MS) / count);
+      return await stream(gateway, STREAM_MODEL);
+    }),
+  );
+  const seconds = (performance.now() - begin) / 1000;
+  const tokens = sum(streams.map((one) => one.tokens));
+  if (tokens !== count * STREAM_TOKENS) throw new Error(`${gateway.name} lost tokens: ${tokens}.`);
+  return {
+    firstTokenMs: toMedian(streams.map((one) => one.firstTokenMs)),
+    share: ((await gateway.readCpu()) - cpu) / seconds,
+    tokensPerSecond: tokens / seconds,
+  };
+}
+
+async function reportCrowds(own: Gateway, relay: Gateway): Promise<void> {
+  await streamAtOnce(own, 16);
+  const least = await streamAtOnce(relay, 128);
+  const crowd = await streamAtOnce(own, 128);
+  report(
+    `128 streams of ${RATE} tokens/s, of a core`,
+    `${(crowd.share * 100).toFixed(0)} % (the bare relay ${(least.share * 100).toFixed(0)} %); ${crowd.tokensPerSecond.toFixed(0)} tokens/s`,
+    `≤ ${CORE_AIM * 100} %`,
+    crowd.share <= CORE_AIM,
+  );
+  const base = await streamAtOnce(direct, CROWD);
+  const large = await streamAtOnce(own, CROWD);
+  const added = large.firstTokenMs - base.firstTokenMs;
+  report(
+    `${CROWD} streams at once in one process, added first token p50`,
+    `${added.toFixed(1)} ms (${large.firstTokenMs.toFixed(1)} ms in all)`,
+    `< ${CROWD_AIM_MS} ms`,
+    added < CROWD_AIM_MS,
+  );
+}
+
+// ——— Peers ———
+
+const PEER_START_MS = 30_000;
+
+async function startPeer(): Promise<Gateway> {
+  const folder = await mkdtemp(join(tmpdir(), 'understudy-peer-'));
+  const install = Bun.spawn(
+    ['npm', 'install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', PEER],
+    {
+      stdout: 'ignore',
+      stderr: 'inherit',
+    },
+  );
+  if ((await install.exited) !== 0) throw new Error(`${PEER} cannot be installed.`);
+  const port = await findFreePort();
+  const program = join(folder, 'node_modules/@portkey-ai/gateway/build/start-server.js');
+  const child = Bun.spawn(['node', program, '--headless', `--port=${port}`], {
+    stdout: 'ignore',
+    stderr: 'ignore',
+  });
+  const gateway = toGateway(
+    'portkey',
+    `http://127.0.0.1:${port}`,
+    {
+      authorization: 'Bearer bench',
+      'x-portkey-provider': 'openai',
+      'x-portkey-custom-host': upstream.url,
+    },
+    child,
+  );
+  const deadline = performance.now() + PEER_START_MS;
+  for (;;) {
+    const isUp = await askPlain(gateway).then(
+      () => true,
+      () => false,
+    );
+    if (isUp) break;
+    if (performance.now() > deadline) {
+      await gateway.stop();
+      throw new Error(`${PEER} did not answer in ${PEER_START_MS} ms.`);
+    }
+    await Bun.sleep(200);
+  }
+  return {
+    ...gateway,
+    async stop() {
+      await gateway.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function findFreePort(): Promise<number> {
+  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() });
+  const { port = 0 } = server;
+  await server.stop(true);
+  return port;
+}
+
+async function reportPeer(own: Gateway): Promise<void> {
+  const peer = await startPeer();
+  try {
+    await repeat(WARM_UP_REQUESTS / 4, CONCURRENCY, () => askPlain(peer));
+    const found = await comparePerCpu([own, peer], REQUESTS / 4);
+    const ratio = (found.get(own) ?? Number.NaN) / (found.get(peer) ?? Number.NaN);
+    console.log(`portkey: ${found.get(peer)?.toFixed(0)} requests a CPU second`);
+    report(
+      'requests a CPU second over Portkey’s',
+      `${ratio.toFixed(1)} ×`,
+      `≥ ${PEER_AIM} ×`,
+      ratio >= PEER_AIM,
+    );
+  } finally {
+    await peer.stop();
+  }
+}
+
+const own = await startOwn();
+const relay = await startRelay();
+await reportPerCpu(own, relay);
+await reportLatency(own, relay);
+await reportFirstToken(own, relay);
+await reportCrowds(own, relay);
+if (process.argv.includes('--peers')) await reportPeer(own);
+await relay.stop();
+await own.stop();
+await upstream.stop();
