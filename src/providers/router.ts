@@ -77,7 +77,8 @@ export function createRouter(options: RouterOptions): Router {
 
     available(headers) {
       const credentials = findUpstream(headers);
-      return credentials === null ? [builtIn] : [builtIn, { provider: openai, model: '', credentials }];
+      const own = { ...builtIn, prefix: '' };
+      return credentials === null ? [own] : [own, { provider: openai, model: '', credentials, prefix: '' }];
     },
   };
 }

@@ -1,5 +1,6 @@
 /** An answer of a model's server, read within bounds of time and size. */
 
+import { type CallWatch, toServerName } from './call-watch.ts';
 import { ProviderError } from './provider.ts';
 
 /** An answer of any status but 3xx. Whoever gets one reads it to its end or closes it. */
@@ -18,129 +19,108 @@ export interface AnswerParts {
   readonly response: Response;
   readonly url: URL;
   readonly abort: AbortController;
+  /** Takes the call's listener off the caller's signal. */
   readonly release: () => void;
-  readonly idleMs: number;
+  readonly watch: CallWatch;
 }
 
-export function createAnswer({ response, url, abort, release, idleMs }: AnswerParts): UpstreamAnswer {
-  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
-  let hasEnded = response.body === null;
-  const idle = createIdleWatch(idleMs, () =>
-    abort.abort(toTimeoutError(`${toServerName(url)} was silent for ${idleMs} ms amid its answer.`)),
-  );
+type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
 
-  const finish = (): void => {
-    idle.stop();
-    release();
-  };
+/** A class: one is made for each call, and closures cost more. */
+export class FetchAnswer implements UpstreamAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly #parts: AnswerParts;
+  #reader: BodyReader | null = null;
+  #hasEnded = false;
+
+  constructor(parts: AnswerParts) {
+    this.#parts = parts;
+    this.status = parts.response.status;
+    this.headers = parts.response.headers;
+    parts.watch.beginBody();
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    const reader = this.#openReader();
+    if (reader === null) return null;
+    const { done, value } = await this.#waitFor(() => reader.read());
+    if (!done && value !== undefined) return value;
+    this.#finish();
+    return null;
+  }
+
+  async readText(bytesMax: number): Promise<string> {
+    const announced = Number(this.headers.get('content-length') ?? Number.NaN);
+    // Bun unpacks as it reads, so an announced length of a packed body says nothing.
+    const isBounded = announced <= bytesMax && this.headers.get('content-encoding') === null;
+    if (!isBounded || this.#hasEnded || this.#reader !== null) return await this.#readPieces(bytesMax);
+    const text = await this.#waitFor(() => this.#parts.response.text());
+    this.#finish();
+    return text;
+  }
+
+  close(): void {
+    const hadEnded = this.#hasEnded;
+    this.#finish();
+    if (!hadEnded) this.#parts.abort.abort();
+  }
+
+  async #readPieces(bytesMax: number): Promise<string> {
+    const reader = this.#openReader();
+    if (reader === null) return '';
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    for (let isDone = false; !isDone; ) {
+      // All that is there at once, which most answers are.
+      const { done, value } = await this.#waitFor(() => reader.readMany());
+      for (const piece of value ?? []) {
+        bytes += piece.byteLength;
+        pieces.push(piece);
+      }
+      if (bytes > bytesMax) {
+        this.close();
+        const name = toServerName(this.#parts.url);
+        throw new ProviderError('protocol', `${name} answered more than ${bytesMax} bytes.`);
+      }
+      isDone = done;
+    }
+    this.#finish();
+    return new TextDecoder().decode(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces));
+  }
+
+  /** Null where there is nothing (more) to be read. */
+  #openReader(): BodyReader | null {
+    if (this.#hasEnded) return null;
+    this.#reader ??= (this.#parts.response.body?.getReader() ?? null) as BodyReader | null;
+    if (this.#reader === null) this.#finish();
+    return this.#reader;
+  }
+
   /** Waits for a piece of the body, for no longer than may be. */
-  const waitFor = async <T>(take: () => Promise<T>): Promise<T> => {
-    idle.beginWait();
+  async #waitFor<T>(take: () => T | Promise<T>): Promise<T> {
+    const { watch, abort, url } = this.#parts;
+    watch.beginWait();
     try {
       return await take();
     } catch (error) {
-      hasEnded = true;
-      finish();
+      this.#finish();
       throw toCallError(error, abort.signal, url, true);
     } finally {
-      idle.endWait();
+      watch.endWait();
     }
-  };
-
-  const read = async (): Promise<Uint8Array | null> => {
-    if (hasEnded) return null;
-    reader ??= (response.body?.getReader() ?? null) as ReadableStreamDefaultReader<Uint8Array> | null;
-    const source = reader;
-    if (source === null) return null;
-    const { done, value } = await waitFor(() => source.read());
-    if (!done && value !== undefined) return value;
-    hasEnded = true;
-    finish();
-    return null;
-  };
-
-  const close = (): void => {
-    finish();
-    if (hasEnded) return;
-    hasEnded = true;
-    abort.abort();
-  };
-
-  const readText = async (bytesMax: number): Promise<string> => {
-    const announced = Number(response.headers.get('content-length') ?? Number.NaN);
-    // Bun unpacks as it reads, so an announced length of a packed body says nothing.
-    const isBounded = announced <= bytesMax && response.headers.get('content-encoding') === null;
-    if (isBounded && reader === null && !hasEnded) {
-      // One wait for the whole: several times cheaper than a reader.
-      const text = await waitFor(() => response.text());
-      hasEnded = true;
-      finish();
-      return text;
-    }
-    return await readBoundedText(read, bytesMax, () => {
-      close();
-      throw new ProviderError('protocol', `${toServerName(url)} answered more than ${bytesMax} bytes.`);
-    });
-  };
-
-  return { status: response.status, headers: response.headers, read, readText, close };
-}
-
-async function readBoundedText(
-  read: () => Promise<Uint8Array | null>,
-  bytesMax: number,
-  refuse: () => never,
-): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  let bytes = 0;
-  for (let piece = await read(); piece !== null; piece = await read()) {
-    bytes += piece.byteLength;
-    if (bytes > bytesMax) refuse();
-    text += decoder.decode(piece, { stream: true });
   }
-  return text + decoder.decode();
-}
 
-/** One timer a body, not one a piece: it looks how long the present wait has lasted and sleeps on. */
-function createIdleWatch(idleMs: number, onIdle: () => void) {
-  let waitingSince: number | null = null;
-  let timer: Timer | undefined;
-
-  const look = (): void => {
-    const waitedMs = waitingSince === null ? 0 : performance.now() - waitingSince;
-    // A timer may fire a fraction of a millisecond early.
-    if (waitedMs >= idleMs - 1) onIdle();
-    else timer = setTimeout(look, idleMs - waitedMs);
-  };
-
-  return {
-    beginWait(): void {
-      waitingSince = performance.now();
-      timer ??= setTimeout(look, idleMs);
-    },
-    endWait(): void {
-      waitingSince = null;
-    },
-    stop(): void {
-      clearTimeout(timer);
-      timer = undefined;
-    },
-  };
-}
-
-/** Scheme, host and port: a path or query may hold what is nobody's business. */
-export function toServerName(url: URL): string {
-  return `The model's server at ${url.origin}`;
-}
-
-export function toTimeoutError(message: string): ProviderError {
-  return new ProviderError('timeout', message, { isRetryable: true });
+  #finish(): void {
+    this.#hasEnded = true;
+    this.#parts.watch.stop();
+    this.#parts.release();
+  }
 }
 
 export function toCallError(error: unknown, signal: AbortSignal, url: URL, hasBegun: boolean): unknown {
   if (error instanceof ProviderError) return error;
-  // The reason is either the caller's own, or one of the timeouts of this file.
+  // The reason is either the caller's own, or one of the timeouts of the watch.
   if (signal.aborted) return signal.reason;
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   const detail = code === '' ? '' : ` (${code})`;
@@ -148,6 +128,6 @@ export function toCallError(error: unknown, signal: AbortSignal, url: URL, hasBe
     ? `${toServerName(url)} broke off amid its answer${detail}.`
     : `${toServerName(url)} cannot be reached${detail}.`;
   // A certificate that is refused now is refused again.
-  const isRetryable = !/CERT|TLS|SSL/.test(code);
+  const isRetryable = !/CERT|TLS|SSL|VERIFY/.test(code);
   return new ProviderError('connection', message, { isRetryable, cause: error });
 }

@@ -139,6 +139,7 @@ export function toTurnMessages(turns: readonly Turn[]): ChatMessage[] {
         type: 'function',
         function: { name: call.name, arguments: call.arguments },
       })),
+      ...(turn.providerMetadata === undefined ? {} : { provider_metadata: turn.providerMetadata }),
     },
     ...turn.calls.map(
       (call): ChatMessage => ({ role: 'tool', tool_call_id: call.id, content: toShownOutput(call) }),

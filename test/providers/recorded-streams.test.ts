@@ -161,6 +161,7 @@ async function readPieces(pieces: readonly Uint8Array[]): Promise<ChatEvent[]> {
   };
   let made = 0;
   const reply = createChatReply(answer, {
+    provider: 'openai',
     toolNames: new Set(['get_weather', 'get_time', 'search']),
     createCallId() {
       made += 1;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import OpenAI from 'openai';
-import { createFrameCutter } from '../../src/providers/openai/relay.ts';
+import { createFrameCutter } from '../../src/providers/openai/frame-cutter.ts';
 import type { CallOptions } from '../../src/providers/provider.ts';
 import { catchProviderError, createTestProvider, toCallOptions } from '../support/provider-calls.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';

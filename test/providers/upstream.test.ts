@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { OPENAI_STYLE } from '../../src/providers/openai/wire-call.ts';
 import { createUpstream, type UpstreamCall } from '../../src/providers/upstream.ts';
 import {
   catchProviderError,
@@ -62,6 +63,76 @@ describe('calls to a model’s server', () => {
     expect(headers['content-type']).toBe('application/json');
     expect(headers['user-agent']).toBe('understudy');
   });
+
+  test('send what an adapter adds only where that is known', async () => {
+    const seen: BunFetchRequestInit[] = [];
+    const send = createUpstream({
+      fetch: async (_, init) => {
+        seen.push(init);
+        return new Response('{}');
+      },
+    });
+    const answer = await send({
+      method: 'POST',
+      url: 'https://api.example/v1',
+      apiKey: null,
+      accept: '*/*',
+      requestId: 'req_x',
+      body: '{}',
+      headers: {
+        'X-Api-Key': 'k',
+        'anthropic-version': '1',
+        'user-agent': 'ai-sdk',
+        cookie: 'a=b',
+        host: 'x',
+      },
+      signal: new AbortController().signal,
+    });
+    answer.close();
+    expect(seen[0]?.headers).toEqual({
+      accept: '*/*',
+      'user-agent': 'understudy',
+      'x-request-id': 'req_x',
+      'content-type': 'application/json',
+      'x-api-key': 'k',
+      'anthropic-version': '1',
+    });
+  });
+
+  test.each([
+    ['a key', { apiKey: 'sk-line\nbreak' }],
+    ['a header', { apiKey: null, headers: { 'x-api-key': 'line\r\nbreak: 1' } }],
+  ])('refuse %s that no header can hold, without saying it', async (_, part) => {
+    const send = createUpstream({ fetch: () => Promise.reject(new Error('not to be called')) });
+    const call = {
+      method: 'GET' as const,
+      url: 'https://api.example/v1',
+      accept: '*/*',
+      requestId: 'req_x',
+      signal: new AbortController().signal,
+      ...part,
+    };
+    const error = await catchProviderError(send(call));
+    expect(error.kind).toBe('authentication');
+    expect(error.message).not.toContain('break');
+  });
+
+  test.each([
+    ['before its headers', [hang()], { firstByteMs: 30 }, /did not begin to answer in 30 ms/],
+    ['amid its body', [say('x'), hang()], { idleMs: 30 }, /silent for 30 ms/],
+  ] as const)(
+    'wait for a silent server %s as long as its provider’s own bound says',
+    async (name, steps, timeouts, message) => {
+      const model = upstream.script(`own bounds ${name}`, steps);
+      const options = toCallOptions(upstream.url);
+      const style = { ...OPENAI_STYLE, timeouts };
+      const { error } = await collectEvents(
+        provider.chat(toChatRequest(model), { ...options, credentials: { ...options.credentials, style } }),
+      );
+      expect(error).toMatchObject({ kind: 'timeout' });
+      expect(String(error)).toMatch(message);
+    },
+  );
 
   test('send no authorization without a key', async () => {
     const model = upstream.script('no key', [say('x')]);

@@ -2,6 +2,7 @@
 
 import { systemClock } from '../../src/clock.ts';
 import { createIds } from '../../src/ids.ts';
+import type { ConnectionProbe } from '../../src/providers/call-watch.ts';
 import { createOpenAiProvider } from '../../src/providers/openai/openai-provider.ts';
 import type { RetryPolicy } from '../../src/providers/openai/retry.ts';
 import {
@@ -11,12 +12,7 @@ import {
   type Provider,
   ProviderError,
 } from '../../src/providers/provider.ts';
-import {
-  type ConnectionProbe,
-  createUpstream,
-  type FetchPort,
-  type UpstreamTimeouts,
-} from '../../src/providers/upstream.ts';
+import { createUpstream, type FetchPort, type UpstreamTimeouts } from '../../src/providers/upstream.ts';
 
 /** Waits of a millisecond: a test is about how often and why, not about how long. */
 export const QUICK_RETRIES: RetryPolicy = Object.freeze({

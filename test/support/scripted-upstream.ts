@@ -30,6 +30,8 @@ export interface RecordedRequest {
   readonly ended: Promise<'complete' | 'aborted'>;
 }
 
+export type Script = (body: string, headers: RecordedRequest['headers']) => readonly (readonly Step[])[];
+
 export interface ScriptedUpstream {
   /** Base URL with its version, for `OPENAI_BASE_URL`. */
   readonly url: string;
@@ -40,6 +42,8 @@ export interface ScriptedUpstream {
   readonly activeCount: number;
   /** Registers a script, its turns each a list of steps, and gives back the model's name. */
   script(name: string, ...turns: readonly (readonly Step[])[]): string;
+  /** A script whose turns follow from what is asked: it is given the body of each request, and its headers. */
+  scriptBy(name: string, script: Script): string;
   /** Requests with this model's name. */
   requestsFor(model: string): readonly RecordedRequest[];
   /** The first request, past or to come, for which this holds. Rejects after `timeoutMs`. */
@@ -69,11 +73,19 @@ export async function startScriptedUpstream(options: UpstreamStartOptions = {}):
   const { requestsMax = 10_000, models = ['scripted-model'] } = options;
   const requests: RecordedRequest[] = [];
   const waiters = new Set<Waiter>();
-  const scripts = new Map<string, readonly (readonly Step[])[]>();
+  const scripts = new Map<string, Script>();
   /** How often each failing step has been used: `fail(…, { times })` counts down over requests. */
   const failures = new Map<Step, number>();
   const connections = { open: 0, total: 0 };
   let activeCount = 0;
+
+  const addScript = (name: string, script: Script): string => {
+    if (scripts.has(name)) {
+      throw new Error(`The script '${name}' is there already: name each after its test.`);
+    }
+    scripts.set(name, script);
+    return `script:${name}`;
+  };
 
   const record = (request: RecordedRequest): void => {
     if (requestsMax > 0) requests.push(request);
@@ -95,7 +107,7 @@ export async function startScriptedUpstream(options: UpstreamStartOptions = {}):
     record({ method: request.method ?? 'GET', path, headers: request.headers, body, model, ended });
     if (path.endsWith('/models') && request.method === 'GET') return sendModels(response, models);
     if (request.method !== 'POST' || !isRecord(body)) return sendJson(response, 404, NOT_FOUND);
-    const steps = takeFailures(chooseSteps(body, model, scripts), failures);
+    const steps = takeFailures(chooseSteps(body, model, scripts, request.headers), failures);
     await playTurn({ path, body, steps, response });
   };
 
@@ -121,12 +133,8 @@ export async function startScriptedUpstream(options: UpstreamStartOptions = {}):
     get activeCount() {
       return activeCount;
     },
-    script(name, ...turns) {
-      if (scripts.has(name))
-        throw new Error(`The script '${name}' is there already: name each after its test.`);
-      scripts.set(name, turns);
-      return `script:${name}`;
-    },
+    script: (name, ...turns) => addScript(name, () => turns),
+    scriptBy: addScript,
     requestsFor: (model) => requests.filter((request) => request.model === model),
     waitForRequest: (predicate, timeoutMs = WAIT_MS) =>
       waitForRequest({ requests, waiters, predicate, timeoutMs }),
@@ -164,7 +172,8 @@ function waitForRequest(options: {
 function chooseSteps(
   body: Readonly<Record<string, unknown>>,
   model: string | null,
-  scripts: ReadonlyMap<string, readonly (readonly Step[])[]>,
+  scripts: ReadonlyMap<string, Script>,
+  headers: RecordedRequest['headers'],
 ): readonly Step[] {
   const paced = /^paced:(\d+)@(\d+(?:\.\d+)?)$/.exec(model ?? '');
   if (paced !== null) {
@@ -173,8 +182,9 @@ function chooseSteps(
     return rate === 0 ? [say(...tokens)] : [pace(rate), say(...tokens)];
   }
   if (model === null || !model.startsWith('script:')) return [say('Hello from the scripted upstream.')];
-  const turns = scripts.get(model.slice('script:'.length));
-  if (turns === undefined) throw new Error(`No script for the model '${model}'.`);
+  const script = scripts.get(model.slice('script:'.length));
+  if (script === undefined) throw new Error(`No script for the model '${model}'.`);
+  const turns = script(JSON.stringify(body), headers);
   return turns[Math.min(countTurns(body.messages), turns.length - 1)] ?? [];
 }
 

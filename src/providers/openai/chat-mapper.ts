@@ -2,6 +2,7 @@
 
 import { type JsonRecord, toList, toRecord, toText } from '../json-values.ts';
 import { type ChatEvent, type ChatUsage, type FinishReason, ProviderError } from '../provider.ts';
+import { createThoughtTeller } from '../thought-tags.ts';
 import { type ErrorContext, holdsError, toInlineError } from './error-mapping.ts';
 import { type AssemblerOptions, createToolCallAssembler } from './tool-calls.ts';
 
@@ -15,11 +16,14 @@ export interface ChatMapper {
 }
 
 export interface MapperOptions extends AssemblerOptions {
+  /** Whose metadata it is that is to come back. */
+  readonly provider: string;
   readonly errorContext: () => ErrorContext;
 }
 
 export function createChatMapper(options: MapperOptions): ChatMapper {
   const toolCalls = createToolCallAssembler(options);
+  const thoughts = createThoughtTeller();
   let reason: FinishReason | null = null;
   let usage: ChatUsage | null = null;
 
@@ -53,8 +57,10 @@ export function createChatMapper(options: MapperOptions): ChatMapper {
       if (holdsError(chunk)) throw toInlineError(chunk, options.errorContext());
       // Servers may count with every chunk; the last count is the whole.
       usage = toUsage(chunk.usage) ?? toUsage(toRecord(chunk.x_groq)?.usage) ?? usage;
-      const choices = chunk.choices;
+      const { choices } = chunk;
+      const from = events.length;
       if (Array.isArray(choices)) for (const choice of choices) takeChoice(choice, events);
+      thoughts.sift(events, from);
     },
     get hasFinished() {
       return reason !== null;
@@ -65,15 +71,24 @@ export function createChatMapper(options: MapperOptions): ChatMapper {
           isRetryable: true,
         });
       }
+      const from = events.length;
       toolCalls.end(events);
+      const metadata = toMetadata(options.provider, toolCalls.extraContents);
+      if (metadata !== null) events.push({ type: 'metadata', value: metadata });
       events.push({ type: 'finish', reason: toMatchingReason(reason, toolCalls.count) });
       if (usage !== null) events.push({ type: 'usage', usage });
+      thoughts.sift(events, from);
     },
   };
 }
 
+/** What of the calls has to come back with them. Null: nothing. `request-quirks.ts` reads it. */
+function toMetadata(provider: string, extraContents: ReadonlyMap<string, unknown>): unknown {
+  return extraContents.size === 0 ? null : { provider, extra_content: Object.fromEntries(extraContents) };
+}
+
 /** Content is text, or a list of parts in which some servers put thoughts as well. */
-function takeContent(content: unknown, events: ChatEvent[]): void {
+export function takeContent(content: unknown, events: ChatEvent[]): void {
   if (typeof content === 'string') {
     if (content !== '') events.push({ type: 'text', text: content });
     return;
@@ -112,7 +127,7 @@ const FINISH_REASONS: Readonly<Record<string, FinishReason>> = Object.freeze({
 const FAILED_REASONS: ReadonlySet<string> = new Set(['error', 'abort', 'insufficient_system_resource']);
 
 /** Reasons of no known meaning count as `stop`: the model did end, in some way of its own. */
-function toFinishReason(text: string): FinishReason {
+export function toFinishReason(text: string): FinishReason {
   const name = text.toLowerCase();
   if (FAILED_REASONS.has(name)) {
     throw new ProviderError('server', "The model's server gave up amid its answer.", { isRetryable: true });
@@ -121,7 +136,7 @@ function toFinishReason(text: string): FinishReason {
 }
 
 /** Calls that were made are to be answered whatever the server calls its end, and none are to be waited for. */
-function toMatchingReason(reason: FinishReason, toolCallCount: number): FinishReason {
+export function toMatchingReason(reason: FinishReason, toolCallCount: number): FinishReason {
   if (reason === 'stop' && toolCallCount > 0) return 'tool_calls';
   return reason === 'tool_calls' && toolCallCount === 0 ? 'stop' : reason;
 }
@@ -133,11 +148,15 @@ function toUsage(value: unknown): ChatUsage | null {
   const completionTokens = toCount(usage.completion_tokens);
   if (promptTokens === null && completionTokens === null) return null;
   const sum = (promptTokens ?? 0) + (completionTokens ?? 0);
+  const cachedTokens = toCount(toRecord(usage.prompt_tokens_details)?.cached_tokens);
+  const reasoningTokens = toCount(toRecord(usage.completion_tokens_details)?.reasoning_tokens);
   return {
     promptTokens: promptTokens ?? 0,
     completionTokens: completionTokens ?? 0,
     // Some totals hold thoughts that the parts leave out: the server's own total counts.
     totalTokens: toCount(usage.total_tokens) ?? sum,
+    ...(cachedTokens === null ? {} : { cachedTokens }),
+    ...(reasoningTokens === null ? {} : { reasoningTokens }),
   };
 }
 

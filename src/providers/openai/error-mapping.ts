@@ -22,6 +22,8 @@ export interface FailedAnswer {
 export interface ErrorContext {
   /** Taken out of every text. */
   readonly apiKey: string | null;
+  /** What else came with the call and is nobody's business. */
+  readonly secrets?: readonly string[];
   readonly nowMs: number;
 }
 
@@ -73,6 +75,11 @@ export function toRetryAfterMs(headers: Headers, nowMs: number): number | null {
   // Date.parse takes a bare number for a year; an HTTP date begins with the day of the week.
   const date = /^\s*[A-Za-z]{3}/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
+}
+
+/** Takes out everything that authorised the call, and whatever looks like a key. */
+export function redactSecrets(text: string, { apiKey, secrets = [] }: ErrorContext): string {
+  return secrets.reduce((safe, secret) => redactKeys(safe, secret), redactKeys(text, apiKey));
 }
 
 /** Takes out the key itself and whatever looks like one, masked ones included. */
@@ -202,7 +209,7 @@ function toDefaultMessage(status: number | null): string {
 function toSafeText(text: string | null, charactersMax: number, context: ErrorContext): string | null {
   if (text === null) return null;
   // Redacted before it is cut: half a key would not be recognised.
-  const safe = redactKeys(text, context.apiKey)
+  const safe = redactSecrets(text, context)
     .replace(/\p{Cc}+/gu, ' ')
     .trim();
   return safe.length <= charactersMax ? safe : `${safe.slice(0, charactersMax - 1)}…`;

@@ -1,26 +1,44 @@
-/** The provider for OpenAI and every server that speaks its Chat Completions: hosted ones, Ollama, vLLM, … */
+/** The provider for OpenAI and every server that speaks its Chat Completions: hosted ones, Azure, Ollama, vLLM, … */
 
 import type { Clock } from '../../clock.ts';
 import type { Ids } from '../../ids.ts';
 import type { Log } from '../../log.ts';
-import { OPENAI_BASE_URL } from '../base-url.ts';
+import { type JsonRecord, parseJson, toList, toRecord, toText } from '../json-values.ts';
 import {
   type CallOptions,
   type ChatEvent,
   type ChatRequest,
   type Provider,
   ProviderError,
-  type RelayPath,
 } from '../provider.ts';
 import type { Upstream } from '../upstream.ts';
 import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { type ChatReply, createChatReply, TRAILER_MS } from './chat-reply.ts';
-import { type ErrorContext, toStatusError } from './error-mapping.ts';
+import {
+  type AskEmbeddings,
+  askInParts,
+  needsPacking,
+  packVectors,
+  splitInputs,
+} from './embeddings-relay.ts';
+import type { ErrorContext } from './error-mapping.ts';
 import { MODELS_BYTES_MAX, toModelInfos } from './models.ts';
-import { toPlainResponse, toStreamResponse } from './relay.ts';
-import { RETRY_POLICY, type RetryPolicy, withRetries } from './retry.ts';
+import { createPass } from './pass.ts';
+import { checkDocument, RELAY_BYTES_MAX, toPlainResponse, toStreamResponse } from './relay.ts';
+import type { RepairOptions } from './reply-repair.ts';
+import { toChatBody, toEmbeddingsBody } from './request-quirks.ts';
+import type { RetryPolicy } from './retry.ts';
+import {
+  createRetry,
+  createSend,
+  isConnection,
+  mayRetryChat,
+  type Retry,
+  type Send,
+  toContext,
+} from './send.ts';
+import { isExact, toServer, toStyle } from './wire-call.ts';
 
-const ERROR_BYTES_MAX = 256 * 1024;
 /** Servers remembered to refuse `stream_options`. */
 const REFUSING_SERVERS_MAX = 256;
 
@@ -36,16 +54,6 @@ export interface OpenAiProviderOptions {
   readonly random?: () => number;
 }
 
-interface WireCall {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly accept: string;
-  readonly body?: unknown;
-}
-
-/** An answer of status 2xx; any other throws. */
-type Send = (wire: WireCall, call: CallOptions) => Promise<UpstreamAnswer>;
-
 /** A reply whose first events are in. */
 interface BegunReply {
   readonly reply: ChatReply;
@@ -56,6 +64,7 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): Provider {
   const send = createSend(options);
   const sendChat = createSendChat(send);
   const retry = createRetry(options);
+  const relayEmbeddings = createEmbeddingsRelay(send, retry, options);
 
   return {
     id: 'openai',
@@ -75,65 +84,56 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): Provider {
       }
     },
 
-    async relay(path: RelayPath, body, call) {
+    async relay(path, body, call) {
+      if (path === 'embeddings') return await relayEmbeddings(body, call);
       const isStream = body.stream === true;
-      const accept = isStream ? STREAM_ACCEPT : 'application/json';
+      const wire = {
+        method: 'POST',
+        path,
+        model: toText(body.model),
+        accept: isStream ? STREAM_ACCEPT : 'application/json',
+        body: JSON.stringify(toChatBody(body, toStyle(call))),
+      } as const;
       // Whoever is relayed to has retries of its own; only a connection that did not come about is ours to mend.
-      const answer = await retry(
-        () => send({ method: 'POST', path, accept, body }, call),
-        call,
-        isConnection,
-      );
-      return isStream
-        ? await toStreamResponse(answer, toContext(call, options.clock))
-        : await toPlainResponse(answer);
+      const answer = await retry(() => send(wire, call), call, isConnection);
+      const repair = toRepair(body, call, options);
+      return isStream ? await toStreamResponse(answer, repair) : await toPlainResponse(answer, repair);
     },
 
+    pass: createPass({ send, retry, clock: options.clock }),
+
     async listModels(call) {
-      const wire = { method: 'GET', path: 'models', accept: 'application/json' } as const;
+      const wire = { method: 'GET', path: 'models', model: null, accept: 'application/json' } as const;
       const answer = await retry(() => send(wire, call), call, isConnection);
       return toModelInfos(await answer.readText(MODELS_BYTES_MAX));
     },
   };
 }
 
-function createSend({ upstream, clock }: OpenAiProviderOptions): Send {
-  return async (wire, call) => {
-    const answer = await upstream({
-      method: wire.method,
-      url: `${toServer(call)}/${wire.path}`,
-      apiKey: call.credentials.apiKey,
-      accept: wire.accept,
-      requestId: call.requestId,
-      signal: call.signal,
-      ...(wire.body === undefined ? {} : { body: JSON.stringify(wire.body) }),
-    });
-    if (answer.status >= 200 && answer.status <= 299) return answer;
-    const text = await readErrorText(answer);
-    throw toStatusError({ status: answer.status, headers: answer.headers, text }, toContext(call, clock));
-  };
-}
-
 /** Asks for usage, and leaves the question out with servers that refuse it. */
 function createSendChat(send: Send) {
   const refusing = new Set<string>();
-  const wire = { method: 'POST', path: 'chat/completions', accept: STREAM_ACCEPT } as const;
 
   return async (request: ChatRequest, call: CallOptions): Promise<UpstreamAnswer> => {
     const server = toServer(call);
-    const body = { ...request, stream: true };
-    if (!refusing.has(server)) {
-      try {
-        return await send({ ...wire, body: { ...body, stream_options: { include_usage: true } } }, call);
-      } catch (error) {
-        if (!refusesStreamOptions(error)) throw error;
-        if (refusing.size >= REFUSING_SERVERS_MAX) refusing.clear();
-        refusing.add(server);
-      }
+    const style = toStyle(call);
+    const sendBody = (body: JsonRecord): Promise<UpstreamAnswer> =>
+      send({ ...CHAT_WIRE, model: request.model, body: JSON.stringify(body) }, call);
+    const body = { ...toChatBody(request as unknown as JsonRecord, style), stream: true };
+    if (style.quirks.noStreamOptions === true || refusing.has(server)) return await sendBody(body);
+    try {
+      return await sendBody({ ...body, stream_options: { include_usage: true } });
+    } catch (error) {
+      if (!refusesStreamOptions(error)) throw error;
+      if (refusing.size >= REFUSING_SERVERS_MAX) refusing.clear();
+      refusing.add(server);
     }
-    return await send({ ...wire, body }, call);
+    return await sendBody(body);
   };
 }
+
+const STREAM_ACCEPT = 'text/event-stream, application/json';
+const CHAT_WIRE = Object.freeze({ method: 'POST', path: 'chat/completions', accept: STREAM_ACCEPT } as const);
 
 /** Reads on to the first events, so that what fails before them can be tried again. */
 async function beginReply(
@@ -143,7 +143,8 @@ async function beginReply(
   { ids, clock, trailerMs = TRAILER_MS }: OpenAiProviderOptions,
 ): Promise<BegunReply> {
   const reply = createChatReply(answer, {
-    toolNames: toToolNames(request),
+    provider: toStyle(call).provider,
+    toolNames: toToolNames(request.tools),
     createCallId: () => ids.create('call'),
     errorContext: () => toContext(call, clock),
     trailerMs,
@@ -156,40 +157,54 @@ async function beginReply(
   }
 }
 
-function createRetry({ log, retryPolicy = RETRY_POLICY, random = Math.random }: OpenAiProviderOptions) {
-  return <T>(
-    attempt: () => Promise<T>,
-    { signal, requestId }: CallOptions,
-    mayRetry: (error: ProviderError) => boolean,
-  ): Promise<T> =>
-    withRetries(attempt, {
-      policy: retryPolicy,
-      signal,
-      random,
-      mayRetry,
-      onRetry: ({ kind, status }, waitMs) =>
-        log?.warn('provider.retry', { requestId, kind, status, waitMs: Math.round(waitMs) }),
-    });
+function createEmbeddingsRelay(send: Send, retry: Retry, options: OpenAiProviderOptions) {
+  return async (given: JsonRecord, call: CallOptions): Promise<Response> => {
+    const { quirks } = toStyle(call);
+    const body = toEmbeddingsBody(given, quirks);
+    const parts = splitInputs(body, quirks);
+    const isPacked = needsPacking(given, quirks);
+    const wire = {
+      method: 'POST',
+      path: 'embeddings',
+      model: toText(body.model),
+      accept: 'application/json',
+    } as const;
+    const repair = toRepair(body, call, options);
+    const sendBody = (part: JsonRecord) =>
+      retry(() => send({ ...wire, body: JSON.stringify(part) }, call), call, isConnection);
+    if (parts === null && !isPacked) return await toPlainResponse(await sendBody(body), repair);
+    const ask: AskEmbeddings = async (part) =>
+      checkDocument(await (await sendBody(part)).readText(RELAY_BYTES_MAX), repair);
+    const whole = parts === null ? toRecord(parseJson(await ask(body))) : await askInParts(body, parts, ask);
+    return Response.json(isPacked ? packVectors(whole ?? {}) : whole);
+  };
 }
 
-function toServer({ credentials }: CallOptions): string {
-  return credentials.baseUrl ?? OPENAI_BASE_URL;
+function toRepair(body: JsonRecord, call: CallOptions, options: OpenAiProviderOptions): RepairOptions {
+  return new CallRepair(body, call, options);
 }
 
-function toContext({ credentials }: CallOptions, clock: Clock): ErrorContext {
-  return { apiKey: credentials.apiKey, nowMs: clock.nowMs() };
-}
+/** Found out where something is odd, which most replies are not. A class: getters of an object cost more to make. */
+class CallRepair implements RepairOptions {
+  constructor(
+    private readonly body: JsonRecord,
+    private readonly call: CallOptions,
+    private readonly options: OpenAiProviderOptions,
+  ) {}
 
-const STREAM_ACCEPT = 'text/event-stream, application/json';
-
-/** The text of a failed answer, or what could be read of none: the status says enough then. */
-async function readErrorText(answer: UpstreamAnswer): Promise<string> {
-  try {
-    return await answer.readText(ERROR_BYTES_MAX);
-  } catch (error) {
-    if (error instanceof ProviderError) return '';
-    throw error;
+  get isExact(): boolean {
+    return isExact(this.call);
   }
+
+  get toolNames(): ReadonlySet<string> {
+    return toToolNames(this.body.tools);
+  }
+
+  get context(): ErrorContext {
+    return toContext(this.call, this.options.clock);
+  }
+
+  createCallId = (): string => this.options.ids.create('call');
 }
 
 function refusesStreamOptions(error: unknown): boolean {
@@ -197,19 +212,12 @@ function refusesStreamOptions(error: unknown): boolean {
   return /stream_options|include_usage/.test(`${error.param ?? ''} ${error.message}`);
 }
 
-/** Our own timeouts are not tried again: who waited ten minutes does not want to wait thirty. */
-function mayRetryChat(error: ProviderError): boolean {
-  return error.isRetryable && !(error.kind === 'timeout' && error.status === null);
-}
-
-function isConnection(error: ProviderError): boolean {
-  return error.kind === 'connection' && error.isRetryable;
-}
-
-function toToolNames(request: ChatRequest): ReadonlySet<string> {
+function toToolNames(tools: unknown): ReadonlySet<string> {
   const names = new Set<string>();
-  for (const tool of request.tools ?? []) {
-    names.add(tool.type === 'function' ? tool.function.name : tool.custom.name);
+  for (const value of toList(tools)) {
+    const tool = toRecord(value);
+    const name = toText(toRecord(tool?.function)?.name) ?? toText(toRecord(tool?.custom)?.name);
+    if (name !== null) names.add(name);
   }
   return names;
 }

@@ -4,88 +4,133 @@ import { parseJson, toList, toRecord } from '../json-values.ts';
 import { ProviderError } from '../provider.ts';
 import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { type ErrorContext, holdsError, toInlineError } from './error-mapping.ts';
+import { createFrameCutter } from './frame-cutter.ts';
+import {
+  createStreamRepair,
+  type RepairedFrames,
+  type RepairOptions,
+  repairDocument,
+  type StreamRepair,
+} from './reply-repair.ts';
 
 /** Bytes of an answer that does not stream: 2,048 embeddings of 3,072 numbers are about 80 MB. */
 export const RELAY_BYTES_MAX = 128 * 1024 * 1024;
-/** Bytes of one event of a stream, which is held until it is whole. */
-export const FRAME_BYTES_MAX = 8 * 1024 * 1024;
+/** Documents up to this length are parsed, to find what is cut or odd in them; of longer ones the two ends are looked at. */
+const PARSED_CHARACTERS_MAX = 256 * 1024;
 /** Pieces in which an end is looked for: the finish, the usage and `[DONE]` may come in three. */
 const RECENT_PIECES_MAX = 4;
 
-/** An answer that does not stream. Throws `ProviderError` for HTML and the like. */
-export async function toPlainResponse(answer: UpstreamAnswer): Promise<Response> {
-  const contentType = answer.headers.get('content-type') ?? '';
-  const text = await answer.readText(RELAY_BYTES_MAX);
-  if (!contentType.includes('json') && !/^\s*[{[]/.test(text)) {
+/** An answer that does not stream. Throws `ProviderError` for HTML, cut JSON, and errors under status 200. */
+export async function toPlainResponse(answer: UpstreamAnswer, repair: RepairOptions): Promise<Response> {
+  const text = checkDocument(await answer.readText(RELAY_BYTES_MAX), repair);
+  return new Response(text, { status: answer.status, headers: JSON_HEADERS });
+}
+
+const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' });
+
+/** The document, mended where that is called for. Throws `ProviderError` where it is none. */
+export function checkDocument(text: string, repair: RepairOptions): string {
+  if (!isBracket(text.charCodeAt(0)) && !/^\s*[{[]/.test(text)) {
     throw new ProviderError('protocol', "The model's server answered with something that is not JSON.");
   }
-  return new Response(text, { status: answer.status, headers: { 'content-type': 'application/json' } });
+  if (text.length <= PARSED_CHARACTERS_MAX) return repairDocument(text, repair);
+  if (!/[}\]]\s*$/.test(text.slice(-TAIL_CHARACTERS))) {
+    throw new ProviderError('protocol', "The model's server answered with JSON that is cut.");
+  }
+  return text;
 }
+
+function isBracket(code: number): boolean {
+  return code === 0x7b || code === 0x5b;
+}
+
+/** Enough for the white space that a server may put behind its answer. */
+const TAIL_CHARACTERS = 64;
 
 /** An answer that streams, or one document (a server that cannot stream) made into a stream. */
-export async function toStreamResponse(answer: UpstreamAnswer, context: ErrorContext): Promise<Response> {
+export async function toStreamResponse(answer: UpstreamAnswer, repair: RepairOptions): Promise<Response> {
   const contentType = answer.headers.get('content-type') ?? '';
   if (contentType.includes('json')) {
-    return new Response(toEventStream(await answer.readText(RELAY_BYTES_MAX), context), STREAM_INIT);
+    const text = checkDocument(await answer.readText(RELAY_BYTES_MAX), repair);
+    return new Response(toEventStream(text, repair.context), STREAM_INIT);
   }
-  if (contentType.includes('html')) {
-    answer.close();
-    throw new ProviderError('protocol', "The model's server answered with an HTML page.");
-  }
-  return new Response(createRelayStream(answer), STREAM_INIT);
+  refuseHtml(answer);
+  return new Response(createRelayStream(answer, createStreamRepair(repair), true), STREAM_INIT);
 }
 
-const STREAM_INIT: ResponseInit = Object.freeze({
+export function refuseHtml(answer: UpstreamAnswer): void {
+  if (!(answer.headers.get('content-type') ?? '').includes('html')) return;
+  answer.close();
+  throw new ProviderError('protocol', "The model's server answered with an HTML page.");
+}
+
+export const STREAM_INIT: ResponseInit = Object.freeze({
   status: 200,
   headers: Object.freeze({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' }),
 });
 
 /**
- * Passes on whole events only. Where the upstream dies, its half event is dropped and an error event ends the
- * stream, so that every client can read it to its end and knows.
+ * Passes on whole events only. Where the upstream dies, its half event is dropped and an error event ends the stream, so that
+ * every client can read it to its end and knows. `needsFinish`: a stream that ends without a finish reason has died too.
  */
-function createRelayStream(answer: UpstreamAnswer): ReadableStream<Uint8Array> {
+export function createRelayStream(
+  answer: UpstreamAnswer,
+  repair: StreamRepair,
+  needsFinish: boolean,
+): ReadableStream<Uint8Array> {
   const frames = createFrameCutter();
   const recent: Uint8Array[] = [];
 
-  const remember = (piece: Uint8Array): void => {
-    recent.push(piece);
+  const mend = (whole: Uint8Array): RepairedFrames => {
+    const mended = repair.push(whole);
+    recent.push(mended.bytes);
     if (recent.length > RECENT_PIECES_MAX) recent.shift();
+    return mended;
   };
 
-  const end = (
-    controller: ReadableStreamDefaultController<Uint8Array>,
-    error: ProviderError | null,
-  ): void => {
-    answer.close();
+  /** The last pieces: a whole event that lacks its blank line, and what went wrong. */
+  const takeEnd = (error: ProviderError | null): Uint8Array => {
     const rest = frames.takeRest();
-    const isWholeRest = isWholeEvent(rest);
-    if (isWholeRest) remember(rest);
-    if (isWholeRest) controller.enqueue(Buffer.concat([rest, BLANK_LINE]));
-    if (!hasFinished(recent)) controller.enqueue(toErrorFrame(error ?? createEarlyEnd()));
-    controller.close();
+    const mended = isWholeEvent(rest) ? mend(Buffer.concat([rest, BLANK_LINE])) : null;
+    const fault = error ?? mended?.fault ?? null;
+    const isBroken = needsFinish ? !hasFinished(recent) : fault !== null;
+    const errorFrame = isBroken ? toErrorFrame(fault ?? createEarlyEnd()) : NOTHING;
+    return Buffer.concat([mended?.bytes ?? NOTHING, errorFrame]);
+  };
+
+  /** The next bytes that can be handed on. */
+  const next = async (): Promise<{ readonly bytes: Uint8Array; readonly isLast: boolean }> => {
+    try {
+      for (;;) {
+        const piece = await answer.read();
+        if (piece === null) return { bytes: takeEnd(null), isLast: true };
+        const whole = frames.push(piece);
+        if (whole === null) continue;
+        const { bytes, fault } = mend(whole);
+        if (fault === null) return { bytes, isLast: false };
+        return { bytes: Buffer.concat([bytes, takeEnd(fault)]), isLast: true };
+      }
+    } catch (error) {
+      // Not an error of the upstream: whoever asked has left.
+      if (!(error instanceof ProviderError)) throw error;
+      return { bytes: takeEnd(error), isLast: true };
+    }
   };
 
   return new ReadableStream<Uint8Array>({
+    // Bun's own kind of stream: no queue between here and the connection.
+    type: 'direct',
     async pull(controller) {
       try {
-        for (;;) {
-          const piece = await answer.read();
-          if (piece === null) return end(controller, null);
-          const whole = frames.push(piece);
-          if (whole === null) continue;
-          remember(whole);
-          controller.enqueue(whole);
-          return;
+        for (let isLast = false; !isLast; ) {
+          const taken = await next();
+          isLast = taken.isLast;
+          // A promise where the connection holds as much as it takes for now.
+          if (taken.bytes.byteLength > 0) await controller.write(taken.bytes);
         }
-      } catch (error) {
-        // Not an error of the upstream: whoever asked has left.
-        if (!(error instanceof ProviderError)) {
-          answer.close();
-          controller.error(error);
-          return;
-        }
-        end(controller, error);
+        controller.close();
+      } finally {
+        answer.close();
       }
     },
     cancel() {
@@ -94,75 +139,8 @@ function createRelayStream(answer: UpstreamAnswer): ReadableStream<Uint8Array> {
   });
 }
 
-interface FrameCutter {
-  /** The bytes up to the last blank line; null where no event is whole yet. Throws beyond the bound. */
-  push(piece: Uint8Array): Uint8Array | null;
-  takeRest(): Uint8Array;
-}
-
-export function createFrameCutter(bytesMax: number = FRAME_BYTES_MAX): FrameCutter {
-  let held: Uint8Array[] = [];
-  let heldBytes = 0;
-
-  return {
-    push(piece) {
-      if (heldBytes === 0 && endsWithBlankLine(piece)) return piece;
-      const tail = toTail(held);
-      const joined = tail.byteLength === 0 ? piece : Buffer.concat([tail, piece]);
-      const end = findLastFrameEnd(joined) - tail.byteLength;
-      if (end <= 0) {
-        held.push(piece);
-        heldBytes += piece.byteLength;
-        if (heldBytes > bytesMax) {
-          throw new ProviderError('protocol', "The model's server sent an event that is too long.");
-        }
-        return null;
-      }
-      const whole = Buffer.concat([...held, piece.subarray(0, end)]);
-      held = end === piece.byteLength ? [] : [piece.subarray(end)];
-      heldBytes = piece.byteLength - end;
-      return whole;
-    },
-    takeRest() {
-      const rest = Buffer.concat(held);
-      held = [];
-      heldBytes = 0;
-      return rest;
-    },
-  };
-}
-
-const LF = 10;
-const BLANK_LINE = new Uint8Array([LF, LF]);
-const FRAME_ENDS = Object.freeze(['\n\n', '\r\n\r\n', '\r\r']);
-/** A frame's end of four bytes may lie across pieces: three of them in the earlier ones. */
-const TAIL_BYTES = 3;
-
-function endsWithBlankLine(piece: Uint8Array): boolean {
-  return piece.at(-1) === LF && piece.at(-2) === LF;
-}
-
-function toTail(held: readonly Uint8Array[]): Uint8Array {
-  const latest: Uint8Array[] = [];
-  let bytes = 0;
-  for (let i = held.length - 1; i >= 0 && bytes < TAIL_BYTES; i -= 1) {
-    const part = (held[i] ?? new Uint8Array()).subarray(-(TAIL_BYTES - bytes));
-    latest.unshift(part);
-    bytes += part.byteLength;
-  }
-  return Buffer.concat(latest);
-}
-
-/** The position after the last blank line; 0 where there is none. */
-function findLastFrameEnd(bytes: Uint8Array): number {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let end = 0;
-  for (const mark of FRAME_ENDS) {
-    const at = buffer.lastIndexOf(mark);
-    if (at !== -1) end = Math.max(end, at + mark.length);
-  }
-  return end;
-}
+const NOTHING = new Uint8Array();
+const BLANK_LINE = new Uint8Array([10, 10]);
 
 /** What a server leaves without a blank line at its end is `[DONE]` as a rule; half an event is no event. */
 function isWholeEvent(rest: Uint8Array): boolean {

@@ -28,14 +28,18 @@ export interface RetryOptions {
   readonly onRetry?: (error: ProviderError, waitMs: number) => void;
 }
 
-/** Calls until it works, fails for good, or the attempts are used up. Throws the last error, or the signal's reason. */
+/**
+ * Calls until it works, fails for good, or the attempts are used up. A provider that is left alone is not waited for. Throws
+ * the last error, or the signal's reason.
+ */
 export async function withRetries<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   for (let made = 1; ; made += 1) {
     try {
       return await attempt();
     } catch (error) {
       options.signal.throwIfAborted();
-      if (!(error instanceof ProviderError) || !options.mayRetry(error)) throw error;
+      if (!(error instanceof ProviderError) || error.kind === 'unavailable' || !options.mayRetry(error))
+        throw error;
       const waitMs = toWaitMs(error, made, options);
       if (made >= options.policy.attemptsMax || waitMs === null) throw error;
       options.onRetry?.(error, waitMs);

@@ -19,6 +19,8 @@ export interface ToolCallAssembler {
   end(events: ChatEvent[]): void;
   /** Calls that have been announced. */
   readonly count: number;
+  /** What has to come back with calls, by their ids. */
+  readonly extraContents: ReadonlyMap<string, unknown>;
 }
 
 interface PendingCall {
@@ -32,6 +34,8 @@ interface PendingCall {
   text: string;
   /** How much of `text` has been said. */
   saidCharacters: number;
+  /** What has to come back with the call (Google's thought signature). */
+  extraContent: unknown;
 }
 
 interface Delta {
@@ -39,6 +43,7 @@ interface Delta {
   readonly id: string;
   readonly name: string;
   readonly text: string;
+  readonly extraContent: unknown;
 }
 
 export interface AssemblerOptions {
@@ -50,6 +55,7 @@ export interface AssemblerOptions {
 export function createToolCallAssembler({ toolNames, createCallId }: AssemblerOptions): ToolCallAssembler {
   const calls: PendingCall[] = [];
   const usedIds = new Set<string>();
+  const extraContents = new Map<string, unknown>();
   let count = 0;
 
   const announce = (call: PendingCall, events: ChatEvent[]): void => {
@@ -58,7 +64,15 @@ export function createToolCallAssembler({ toolNames, createCallId }: AssemblerOp
     usedIds.add(id);
     call.index = count;
     count += 1;
-    events.push({ type: 'tool_call', index: call.index, id, name: call.name });
+    const { index, name, extraContent } = call;
+    if (extraContent !== undefined) extraContents.set(id, extraContent);
+    events.push({
+      type: 'tool_call',
+      index,
+      id,
+      name,
+      ...(extraContent === undefined ? {} : { extraContent }),
+    });
   };
 
   /** A name is whole once arguments follow it; calls that began earlier are announced earlier. */
@@ -80,7 +94,15 @@ export function createToolCallAssembler({ toolNames, createCallId }: AssemblerOp
     if (calls.length === TOOL_CALLS_MAX) {
       throw new ProviderError('protocol', `The model made more than ${TOOL_CALLS_MAX} tool calls at once.`);
     }
-    const call = { upstreamIndex, upstreamId: '', name: '', index: null, text: '', saidCharacters: 0 };
+    const call: PendingCall = {
+      upstreamIndex,
+      upstreamId: '',
+      name: '',
+      index: null,
+      text: '',
+      saidCharacters: 0,
+      extraContent: undefined,
+    };
     calls.push(call);
     return call;
   };
@@ -94,6 +116,7 @@ export function createToolCallAssembler({ toolNames, createCallId }: AssemblerOp
       touched.add(call);
       if (call.upstreamId === '') call.upstreamId = delta.id;
       if (call.index === null) call.name = joinName(call.name, delta.name, toolNames);
+      call.extraContent ??= delta.extraContent;
       call.text += delta.text;
       if (delta.text !== '' && call.name !== '') announceUpTo(call, events);
       sayArguments(call, events);
@@ -116,6 +139,7 @@ export function createToolCallAssembler({ toolNames, createCallId }: AssemblerOp
   return {
     push,
     end,
+    extraContents,
     get count() {
       return count;
     },
@@ -137,6 +161,7 @@ function toDelta(value: unknown): Delta | null {
     id: toDeltaId(delta.id),
     name: toText(fn.name) ?? '',
     text: toRecord(given) === null ? (toText(given) ?? '') : JSON.stringify(given),
+    extraContent: delta.extra_content ?? undefined,
   };
 }
 

@@ -6,6 +6,8 @@
 
 import { type Clock, toSeconds } from '../../clock.ts';
 import type { Ids } from '../../ids.ts';
+import { readRelayedChat } from '../chat-request.ts';
+import { toChatResponse } from '../chat-wire.ts';
 import { type JsonRecord, toText } from '../json-values.ts';
 import {
   type CallOptions,
@@ -16,17 +18,6 @@ import {
 } from '../provider.ts';
 import { waitFor } from '../wait.ts';
 import { toEmbeddingList } from './rehearsal-embeddings.ts';
-import { readRelayedChat } from './rehearsal-request.ts';
-import {
-  toChoice,
-  toChunk,
-  toCompletion,
-  toDelta,
-  toErrorFrame,
-  toFrame,
-  toUsageChunk,
-  type WireHead,
-} from './rehearsal-wire.ts';
 import { type PlannedReply, planReply } from './reply.ts';
 
 const MODEL_ID = 'understudy/rehearsal';
@@ -41,23 +32,22 @@ export function createRehearsalProvider({ clock, ids }: RehearsalOptions): Provi
     const { request, isStream, includesUsage, choiceCount } = readRelayedChat(body);
     // Planned at once: what is wrong with the request is answered before any byte.
     const plan = planReply(request);
-    const head: WireHead = {
-      id: ids.create('chat_completion'),
-      created: toSeconds(clock.nowMs()),
-      model: toText(body.model) ?? MODEL_ID,
-    };
-    const usage = toUsage(plan, choiceCount);
     const abort = new AbortController();
     const both = AbortSignal.any([signal, abort.signal]);
-    const choices = Array.from({ length: choiceCount }, () => playReply(plan, ids, both));
-    if (isStream) {
-      const frames = toFrames(head, choices, includesUsage ? usage : null);
-      return new Response(toByteStream(frames, abort), {
-        headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' },
-      });
-    }
-    const events = await Promise.all(choices.map((choice) => Array.fromAsync(choice)));
-    return Response.json(toCompletion(head, events.map(toChoice), usage));
+    return await toChatResponse({
+      head: {
+        id: ids.create('chat_completion'),
+        created: toSeconds(clock.nowMs()),
+        model: toText(body.model) ?? MODEL_ID,
+      },
+      choices: Array.from({ length: choiceCount }, () => playReply(plan, ids, both)),
+      isStream,
+      includesUsage,
+      // All choices have the one prompt.
+      toUsage: () => toUsage(plan, choiceCount),
+      // A word that is being waited for is waited for no longer.
+      onLeave: () => abort.abort(),
+    });
   };
 
   return {
@@ -115,45 +105,4 @@ function* toEvents(plan: PlannedReply, ids: Ids): Generator<ChatEvent, void, und
 function toUsage({ promptTokens, completionTokens }: PlannedReply, choiceCount: number): ChatUsage {
   const all = completionTokens * choiceCount;
   return { promptTokens, completionTokens: all, totalTokens: promptTokens + all };
-}
-
-async function* toFrames(
-  head: WireHead,
-  choices: readonly AsyncGenerator<ChatEvent, void, undefined>[],
-  usage: ChatUsage | null,
-): AsyncGenerator<string, void, undefined> {
-  try {
-    for (const [index, events] of choices.entries()) {
-      yield toFrame(toChunk(head, index, { role: 'assistant', content: '', refusal: null }));
-      for await (const event of events) {
-        if (event.type === 'finish') yield toFrame(toChunk(head, index, {}, event.reason));
-        const delta = toDelta(event);
-        if (delta !== null) yield toFrame(toChunk(head, index, delta));
-      }
-    }
-  } catch (error) {
-    if (!(error instanceof ProviderError)) throw error;
-    yield toErrorFrame(error);
-    return;
-  }
-  if (usage !== null) yield toFrame(toUsageChunk(head, usage));
-  yield 'data: [DONE]\n\n';
-}
-
-function toByteStream(
-  frames: AsyncGenerator<string, void, undefined>,
-  abort: AbortController,
-): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await frames.next();
-      if (done === true) controller.close();
-      else controller.enqueue(encoder.encode(value));
-    },
-    cancel() {
-      // A word that is being waited for is waited for no longer.
-      abort.abort();
-    },
-  });
 }

@@ -1,7 +1,7 @@
-/** A client's body, checked as far as the rehearsal model reads it. */
+/** A client's body for Chat Completions, checked as far as providers read it that do not hand it on as it is. */
 
-import { type JsonRecord, toList, toRecord } from '../json-values.ts';
-import { type ChatRequest, ProviderError } from '../provider.ts';
+import { type JsonRecord, toList, toRecord } from './json-values.ts';
+import { type ChatRequest, ProviderError } from './provider.ts';
 
 const ROLES: ReadonlySet<unknown> = new Set(['system', 'developer', 'user', 'assistant', 'tool', 'function']);
 const CHOICES_MAX = 16;

@@ -1,0 +1,100 @@
+/** Access to a provider for one call: where it is, what authorises the call, and a `fetch` that is closed with it. */
+
+import type { Ids } from '../../ids.ts';
+import type { Log } from '../../log.ts';
+import { parseJson } from '../json-values.ts';
+import { RETRY_POLICY, type RetryPolicy, withRetries } from '../openai/retry.ts';
+import { type CallOptions, ProviderError } from '../provider.ts';
+import type { AnswerErrorContext } from './answer-errors.ts';
+import type { Access, Connection, JsonRequest, Protocol } from './protocol.ts';
+import { toSecrets } from './secrets.ts';
+import { createUpstreamFetch, DOCUMENT_BYTES_MAX, type SenderDeps, sendUpstream } from './upstream-fetch.ts';
+
+export interface AiSdkProviderOptions extends Omit<SenderDeps, 'provider'> {
+  readonly ids: Ids;
+  readonly log?: Log;
+  readonly retryPolicy?: RetryPolicy;
+  /** In [0, 1), for the spread of retries. */
+  readonly random?: () => number;
+}
+
+/** What the parts of a provider share. */
+export interface ProviderParts {
+  readonly protocol: Protocol;
+  readonly options: AiSdkProviderOptions;
+  readonly deps: SenderDeps;
+}
+
+export interface OpenAccess {
+  readonly access: Access;
+  /** Closes what is still open of the call. */
+  close(): void;
+}
+
+/** Throws `ProviderError` where the credentials are of no use. */
+export async function openAccess(
+  { protocol, options, deps }: ProviderParts,
+  model: string,
+  call: CallOptions,
+): Promise<OpenAccess> {
+  const connection = await protocol.connect(call, model);
+  const upstreamFetch = createUpstreamFetch(deps, connection.headers, call);
+  return {
+    access: {
+      model,
+      credentials: call.credentials,
+      connection,
+      fetch: upstreamFetch.fetch,
+      send: (request) => sendJson(deps, request, connection, call),
+      createCallId: () => options.ids.create('call'),
+    },
+    close: () => upstreamFetch.close(),
+  };
+}
+
+/** Calls until it works; the answer has not begun to be given on. Throws the last error, or the signal's reason. */
+export function retry<T>(
+  { options: { log, retryPolicy = RETRY_POLICY, random = Math.random } }: ProviderParts,
+  { signal, requestId }: CallOptions,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  return withRetries(attempt, {
+    policy: retryPolicy,
+    signal,
+    random,
+    // Our own timeouts are not tried again: who waited ten minutes does not want to wait thirty.
+    mayRetry: (error) => error.isRetryable && !(error.kind === 'timeout' && error.status === null),
+    onRetry: ({ kind, status }, waitMs) =>
+      log?.warn('provider.retry', { requestId, kind, status, waitMs: Math.round(waitMs) }),
+  });
+}
+
+export function toErrorContext({ clock }: Pick<SenderDeps, 'clock'>, call: CallOptions): AnswerErrorContext {
+  return { secrets: toSecrets(call.credentials), nowMs: clock.nowMs() };
+}
+
+export function createUnsupported(message: string): ProviderError {
+  return new ProviderError('not_supported', message, { status: 400 });
+}
+
+async function sendJson(
+  deps: SenderDeps,
+  { method, url, body }: JsonRequest,
+  { headers }: Connection,
+  call: CallOptions,
+): Promise<unknown> {
+  const answer = await sendUpstream(
+    deps,
+    {
+      method,
+      url,
+      accept: 'application/json',
+      headers: headers ?? {},
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    },
+    call,
+  );
+  const document = parseJson(await answer.readText(DOCUMENT_BYTES_MAX));
+  if (document !== undefined) return document;
+  throw new ProviderError('protocol', "The model's server answered with JSON that is cut or malformed.");
+}

@@ -1,0 +1,105 @@
+/** One call of a server that speaks OpenAI's protocol, and when it is made again. */
+
+import type { Clock } from '../../clock.ts';
+import type { Log } from '../../log.ts';
+import { type CallOptions, ProviderError } from '../provider.ts';
+import type { Upstream, UpstreamCall } from '../upstream.ts';
+import type { UpstreamAnswer } from '../upstream-answer.ts';
+import { type ErrorContext, toStatusError } from './error-mapping.ts';
+import { RETRY_POLICY, type RetryPolicy, withRetries } from './retry.ts';
+import { toCallUrl, toSecrets, toStyle } from './wire-call.ts';
+
+const ERROR_BYTES_MAX = 256 * 1024;
+
+export interface WireCall {
+  readonly method: UpstreamCall['method'];
+  /** Below the base URL, with its query. */
+  readonly path: string;
+  /** For servers that have it in the path; null where the endpoint is no model's. */
+  readonly model: string | null;
+  readonly accept: string;
+  readonly body?: NonNullable<UpstreamCall['body']>;
+  readonly contentType?: string;
+  readonly contentLength?: number | null;
+}
+
+/** An answer of status 2xx; any other throws `ProviderError`. */
+export type Send = (wire: WireCall, call: CallOptions) => Promise<UpstreamAnswer>;
+
+export function createSend({
+  upstream,
+  clock,
+}: {
+  readonly upstream: Upstream;
+  readonly clock: Clock;
+}): Send {
+  return async ({ path, model, ...wire }, call) => {
+    const { credentials, requestId, signal } = call;
+    const answer = await upstream({
+      ...wire,
+      url: toCallUrl(call, path, model),
+      apiKey: credentials.apiKey,
+      style: toStyle(call),
+      requestId,
+      signal,
+      ...(credentials.baseUrlFromRequest === true ? { hostFromRequest: true } : {}),
+    });
+    if (answer.status >= 200 && answer.status <= 299) return answer;
+    const text = await readErrorText(answer);
+    throw toStatusError({ status: answer.status, headers: answer.headers, text }, toContext(call, clock));
+  };
+}
+
+export function toContext({ credentials }: CallOptions, clock: Clock): ErrorContext {
+  return { apiKey: credentials.apiKey, secrets: toSecrets(credentials), nowMs: clock.nowMs() };
+}
+
+/** The text of a failed answer, or what could be read of none: the status says enough then. */
+async function readErrorText(answer: UpstreamAnswer): Promise<string> {
+  try {
+    return await answer.readText(ERROR_BYTES_MAX);
+  } catch (error) {
+    if (error instanceof ProviderError) return '';
+    throw error;
+  }
+}
+
+export type Retry = <T>(
+  attempt: () => Promise<T>,
+  call: CallOptions,
+  mayRetry: (error: ProviderError) => boolean,
+) => Promise<T>;
+
+export function createRetry(deps: {
+  readonly log?: Log;
+  readonly retryPolicy?: RetryPolicy;
+  readonly random?: () => number;
+}): Retry {
+  const { log, retryPolicy = RETRY_POLICY, random = Math.random } = deps;
+  return (attempt, call, mayRetry) =>
+    withRetries(attempt, {
+      policy: retryPolicy,
+      signal: call.signal,
+      random,
+      mayRetry,
+      onRetry: ({ kind, status }, waitMs) => {
+        const { provider } = toStyle(call);
+        log?.warn('provider.retry', {
+          requestId: call.requestId,
+          provider,
+          kind,
+          status,
+          waitMs: Math.round(waitMs),
+        });
+      },
+    });
+}
+
+/** Our own timeouts are not tried again: who waited ten minutes does not want to wait thirty. */
+export function mayRetryChat(error: ProviderError): boolean {
+  return error.isRetryable && !(error.kind === 'timeout' && error.status === null);
+}
+
+export function isConnection(error: ProviderError): boolean {
+  return error.kind === 'connection' && error.isRetryable;
+}
