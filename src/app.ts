@@ -9,11 +9,17 @@ import { composeRetrieval, type RetrievalSettings } from './compose-retrieval.ts
 import { createIds } from './ids.ts';
 import { INGEST_SWEEP_MS, sweepIngests } from './ingest/ingest-recovery.ts';
 import { type Log, toLogFields } from './log.ts';
+import { createAddressCheck } from './providers/address-check.ts';
+import { createAiSdkProviders } from './providers/ai-sdk/providers.ts';
+import { type BaseUrlPolicy, toHostRule } from './providers/base-url.ts';
+import { createCircuits } from './providers/circuit.ts';
 import { findLocalServers, type LocalServer } from './providers/local-servers.ts';
 import { createOpenAiProvider } from './providers/openai/openai-provider.ts';
+import type { ModelSettings } from './providers/provider-settings.ts';
 import { createRehearsalProvider } from './providers/rehearsal/rehearsal-provider.ts';
 import { createRouter } from './providers/router.ts';
 import { createUpstream } from './providers/upstream.ts';
+import { createWatsonxProvider } from './providers/watsonx/watsonx-provider.ts';
 import { createHostCheck } from './routes/manners.ts';
 import { createValidator } from './routes/validation.ts';
 import { toOwner } from './runs/leases.ts';
@@ -48,6 +54,8 @@ export interface AppSettings extends RetrievalSettings {
   readonly fileBytesMax: number;
   /** How long a turn of the model, and each wait for the client, may take. */
   readonly runExpiresMs: number;
+  /** Providers and models beside OpenAI's key and base URL. */
+  readonly models: ModelSettings;
   readonly openAiApiKey: string | null;
   readonly openAiBaseUrl: string | null;
   /** Whether a request may send its run to another server on this machine: not where others than its users can ask. */
@@ -93,21 +101,37 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
     isConfigured ? [] : findLocalServers({ fetch }),
   ]);
   const localServer = localServers[0] ?? null;
+  const policy: BaseUrlPolicy = {
+    allowedHosts: settings.models.allowedHosts,
+    allowLoopback: settings.allowLoopbackUpstreams,
+    isSelf: settings.isSelf,
+  };
+  const circuits = createCircuits({
+    clock,
+    onChange: ({ provider, host, use, state, failures }) =>
+      log.warn('provider.circuit', { provider, host, use, state, failures }),
+  });
   const upstream = createUpstream({
     fetch,
     userAgent: `understudy/${settings.version}`,
-    ...(settings.hasProxy ? { probe: null } : {}),
+    addressCheck: createAddressCheck({
+      policy: { allowLoopback: policy.allowLoopback, isNamed: toHostRule(policy) },
+    }),
+    circuits,
+    isProxied: settings.hasProxy,
   });
   const router = createRouter({
     openai: createOpenAiProvider({ upstream, clock, ids, log }),
+    protocols: {
+      ...createAiSdkProviders({ upstream, clock, ids, log }),
+      watsonx: createWatsonxProvider({ upstream, clock, ids, log }),
+    },
     rehearsal: createRehearsalProvider({ clock, ids }),
     operator: { apiKey: settings.openAiApiKey, baseUrl: settings.openAiBaseUrl },
+    settings: settings.models,
     localServer,
-    policy: {
-      allowedHosts: [],
-      allowLoopback: settings.allowLoopbackUpstreams,
-      isSelf: settings.isSelf,
-    },
+    policy,
+    clock,
   });
   const owner = toOwner(hostname(), process.pid, randomUUID());
   const ports = { store, blobs, index, router, clock, ids, log };
@@ -141,6 +165,7 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
     detachFile: detach,
     fileBytesMax: settings.fileBytesMax,
     holdOpen: settings.holdOpen,
+    getCircuits: () => circuits.list(),
     validator: createValidator(),
     authenticate: () => ({ tenant: OPEN_TENANT }),
     bodyBytesMax: settings.bodyBytesMax,

@@ -122,6 +122,11 @@ const PROVIDER_VARIABLES: readonly (readonly [string, string])[] = Object.freeze
     'OPENAI_BASE_URL',
     "The model's server: any that speaks OpenAI's protocol. Without it OpenAI itself, or a local one that is found at start.",
   ],
+  [
+    'ANTHROPIC_API_KEY, …',
+    'The key of another provider (GEMINI_API_KEY, MISTRAL_API_KEY, GROQ_API_KEY, …), whose models are',
+  ],
+  ['', "then asked for as 'anthropic/claude-…'. docs/providers.md has them all."],
 ]);
 
 const COLUMN = 30;

@@ -1,6 +1,7 @@
 /** Where the value of a setting comes from: the command line, the environment or the file. All are handed in. */
 
 import { CONFIG_FLAG } from './command-line.ts';
+import { SECTION_NAMES } from './provider-config.ts';
 import {
   SECRET_VARIABLE,
   SETTING_NAMES,
@@ -96,11 +97,11 @@ function parseFile(path: string, text: string): Record<string, unknown> {
 }
 
 function findUnknownKeys(path: string, content: Readonly<Record<string, unknown>>): string[] {
-  const flags = SETTING_NAMES.map((name) => SETTINGS[name].flag);
+  const known = [...SETTING_NAMES.map((name) => SETTINGS[name].flag), ...SECTION_NAMES];
   return Object.keys(content)
-    .filter((key) => !flags.includes(key))
+    .filter((key) => !known.includes(key))
     .map((key) => {
-      const closest = findClosest(key.replaceAll('_', '-').toLowerCase(), flags);
+      const closest = findClosest(key.replaceAll('_', '-').toLowerCase(), known);
       const hint = closest === null ? '' : ` Did you mean '${closest}'?`;
       return `There is no setting '${key}', which ${path} names.${hint}`;
     });

@@ -15,6 +15,11 @@ import {
   readVariable,
   type Source,
 } from './config-sources.ts';
+import { type ModelFindings, readModelSettings } from './model-settings.ts';
+import { readModelSections } from './provider-config.ts';
+import { findOddSections } from './provider-config-checks.ts';
+import type { ModelSections } from './provider-config-schema.ts';
+import type { ModelSettings } from './providers/provider-settings.ts';
 import { Secret } from './secret.ts';
 import {
   SECRET_VARIABLE,
@@ -28,6 +33,10 @@ import {
 
 export interface Config {
   readonly settings: Settings;
+  /** Providers and models, as the environment and the file say them. */
+  readonly models: ModelSettings;
+  /** What the file says of them, for the workers. */
+  readonly sections: ModelSections | null;
   /** The operator's key for the language model. */
   readonly openAiApiKey: Secret | null;
   /** Without a slash at its end. */
@@ -62,22 +71,28 @@ export function parseConfig(argv: readonly string[], env: Environment, readFile:
     const source = findSource(setting, values, env, file);
     settings[name] = source === null ? setting.fallback : readValue(setting, source, problems);
   }
-  const credentials = readCredentials(env, problems);
+  const sections = file === null ? null : readModelSections(file.content, file.path, problems);
+  const models = findModels(settings, sections, env, readFile);
+  problems.push(...models.problems);
+  const sealingSecret = readSealingSecret(env, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   checkSettings(settings);
   checkTogether(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
+  const odd = sections === null || file === null ? [] : findOddSections(sections, file.path);
   return toFrozen({
     settings,
-    ...credentials,
+    ...toModelParts(models),
+    sections,
+    sealingSecret,
     hasProxy: findProxy(env),
-    warnings: findOddVariables(env),
+    warnings: [...findOddVariables(env), ...odd, ...models.warnings],
   });
 }
 
 /** The configuration of this process. Throws `ConfigError`. */
 export function readConfig(argv: readonly string[]): Config {
-  return parseConfig(argv, process.env, (path) => readFileSync(path, 'utf8'));
+  return parseConfig(argv, process.env, readTextFile);
 }
 
 // ——— What a value is ———
@@ -115,6 +130,7 @@ function toExpected(setting: Setting): string {
   if (typeof setting.fallback === 'boolean') return 'true or false';
   if (schema.anyOf !== undefined || schema.const !== undefined) return toChoices(setting);
   if (setting === SETTINGS.corsOrigins) return 'origins like https://app.example, or *';
+  if (setting === SETTINGS.allowUpstreams) return 'hosts like models.example or 10.0.0.5:8000';
   return isList(setting) ? 'a list of names' : `text of at most ${schema.maxLength} characters`;
 }
 
@@ -150,21 +166,36 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-// ——— The provider, and secrets ———
+// ——— Models, and secrets ———
 
-const API_KEY_VARIABLE = 'OPENAI_API_KEY';
-const BASE_URL_VARIABLE = 'OPENAI_BASE_URL';
 /** Less could be guessed by whoever gets hold of the database. */
 const SECRET_LENGTH_MIN = 16;
+const OPENAI = 'openai';
 
-type Credentials = Pick<Config, 'openAiApiKey' | 'openAiBaseUrl' | 'sealingSecret'>;
+function findModels(
+  settings: Readonly<Record<string, unknown>>,
+  sections: ModelSections | null,
+  env: Environment,
+  readFile: ReadFile,
+): ModelFindings {
+  const { allowUpstreams, embeddingModel, rewriteModel } = settings;
+  return readModelSettings({
+    env,
+    readFile,
+    sections,
+    // What does not fit has been complained of by now.
+    allowedHosts: Value.Check(SETTINGS.allowUpstreams.schema, allowUpstreams) ? allowUpstreams : [],
+    ownModels: [embeddingModel, rewriteModel].filter(
+      (name) => typeof name === 'string' && name !== '',
+    ) as string[],
+  });
+}
 
-function readCredentials(env: Environment, problems: string[]): Credentials {
-  return {
-    openAiApiKey: readApiKey(env, problems),
-    openAiBaseUrl: readBaseUrl(env, problems),
-    sealingSecret: readSealingSecret(env, problems),
-  };
+function toModelParts({
+  settings,
+}: ModelFindings): Pick<Config, 'models' | 'openAiApiKey' | 'openAiBaseUrl'> {
+  const openAi = settings.providers.get(OPENAI);
+  return { models: settings, openAiApiKey: openAi?.apiKey ?? null, openAiBaseUrl: openAi?.baseUrl ?? null };
 }
 
 function readSealingSecret(env: Environment, problems: string[]): Secret | null {
@@ -174,27 +205,6 @@ function readSealingSecret(env: Environment, problems: string[]): Secret | null 
     problems.push(`${SECRET_VARIABLE} must have at least ${SECRET_LENGTH_MIN} characters.`);
   }
   return new Secret(text);
-}
-
-function readApiKey(env: Environment, problems: string[]): Secret | null {
-  const text = readVariable(env, API_KEY_VARIABLE);
-  if (text === null) return null;
-  // It travels in a header, where anything else would fail at the first request, or worse.
-  if (!/^[\x21-\x7e]+$/.test(text)) problems.push(`${API_KEY_VARIABLE} holds characters that no key has.`);
-  return new Secret(text);
-}
-
-/** The value is not shown in a message: people do write keys into it. */
-function readBaseUrl(env: Environment, problems: string[]): string | null {
-  const text = readVariable(env, BASE_URL_VARIABLE);
-  if (text === null) return null;
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    problems.push(`${BASE_URL_VARIABLE} must be a URL like http://127.0.0.1:11434/v1.`);
-  } else if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    problems.push(`${BASE_URL_VARIABLE} must hold no user name, password, query or fragment.`);
-  }
-  return text.replace(/\/+$/, '');
 }
 
 const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'];
@@ -212,15 +222,25 @@ const UPSTREAM_CALLS_VARIABLE = 'BUN_CONFIG_MAX_HTTP_REQUESTS';
 /** Calls under way at once in one worker. Bun reads it when a process starts, and stops at 256 without it. */
 export const UPSTREAM_CALLS_MAX = 4096;
 
+/** What a worker is told, as text in its environment. */
+interface Handover {
+  readonly settings: unknown;
+  readonly sections: ModelSections | null;
+}
+
 /**
  * The environment of a worker. The settings are handed over as the primary read them, so that a worker that is
  * restarted later is like the others; secrets are inherited as they came, and written nowhere else.
  */
-export function toWorkerEnvironment(settings: Settings): Record<string, string | undefined> {
+export function toWorkerEnvironment(
+  settings: Settings,
+  sections: ModelSections | null,
+): Record<string, string | undefined> {
+  const handover: Handover = { settings, sections };
   return {
     [UPSTREAM_CALLS_VARIABLE]: String(UPSTREAM_CALLS_MAX),
     ...process.env,
-    [WORKER_VARIABLE]: JSON.stringify(settings),
+    [WORKER_VARIABLE]: JSON.stringify(handover),
   };
 }
 
@@ -230,13 +250,25 @@ export function readWorkerConfig(): Config | null {
   if (text === undefined) return null;
   // Not for the processes that this one may start.
   delete process.env[WORKER_VARIABLE];
-  const settings: unknown = JSON.parse(text);
+  const { settings, sections } = JSON.parse(text) as Handover;
   checkSettings(settings);
   const problems: string[] = [];
-  const credentials = readCredentials(process.env, problems);
+  // Checked by the primary; the files that it names are read anew, so that a key that was changed counts.
+  const models = findModels(settings, sections ?? null, process.env, readTextFile);
+  problems.push(...models.problems);
+  const sealingSecret = readSealingSecret(process.env, problems);
   if (problems.length > 0) throw new ConfigError(problems);
-  return toFrozen({ settings, ...credentials, hasProxy: findProxy(process.env), warnings: [] });
+  return toFrozen({
+    settings,
+    ...toModelParts(models),
+    sections: sections ?? null,
+    sealingSecret,
+    hasProxy: findProxy(process.env),
+    warnings: [],
+  });
 }
+
+const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');
 
 function toFrozen(config: Config): Config {
   for (const name of SETTING_NAMES satisfies readonly SettingName[]) Object.freeze(config.settings[name]);

@@ -41,7 +41,7 @@ async function serve(config: Config): Promise<number> {
     workers: settings.workers,
     graceMs: settings.drainSeconds * 1000,
     command: toWorkerCommand(),
-    toEnvironment: (port) => toWorkerEnvironment({ ...settings, port }),
+    toEnvironment: (port) => toWorkerEnvironment({ ...settings, port }, config.sections),
     log,
     announce: (ready) => announce(config, VERSION, ready, log),
   });
@@ -76,6 +76,7 @@ async function serveAsWorker(config: Config): Promise<number> {
           ingestMemoryBytes: settings.ingestMemoryMib * MIB,
           ingestTimeoutMs: settings.ingestSeconds * 1000,
           sealingSecret: config.sealingSecret?.reveal() ?? null,
+          models: config.models,
           openAiApiKey: config.openAiApiKey?.reveal() ?? null,
           openAiBaseUrl: config.openAiBaseUrl,
           allowLoopbackUpstreams: isLoopback(settings.host),

@@ -29,6 +29,9 @@ const TEXT_MAX = 4096;
 const Text = Type.String({ minLength: 1, maxLength: TEXT_MAX });
 const Name = Type.String({ minLength: 1, maxLength: 253 });
 
+/** `models.example`, `10.0.0.5:8000`, `[fd00::1]:8000` */
+export const HOST_PATTERN = '^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9.-]+)(:\\d{1,5})?$';
+
 function setting<S extends TSchema>(given: Setting<S>): Setting<S> {
   return Object.freeze(given);
 }
@@ -91,6 +94,14 @@ export const SETTINGS = Object.freeze({
     schema: Type.Array(Name, { maxItems: LIST_MAX }),
     fallback: [] as string[],
     about: 'A name that the server answers to, beside addresses and localhost. May be repeated.',
+  }),
+  allowUpstreams: setting({
+    flag: 'allow-upstream',
+    argument: 'HOST',
+    schema: Type.Array(Type.String({ pattern: HOST_PATTERN, maxLength: 300 }), { maxItems: LIST_MAX }),
+    fallback: [] as string[],
+    about:
+      "A host, or host:port, that a request may name as 'base-url' beside the known providers'. May be repeated.",
   }),
   corsOrigins: setting({
     flag: 'cors-origin',

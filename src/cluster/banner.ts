@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
+import type { ProviderSettings } from '../providers/provider-settings.ts';
 import type { ReadyMessage, StartupFindings } from './messages.ts';
 
 export interface Started {
@@ -16,6 +17,8 @@ export interface Started {
   /** Whether the variable is set; its value is nobody's business. */
   readonly hasApiKey: boolean;
   readonly baseUrl: string | null;
+  /** The names of other providers that there are keys or addresses for. */
+  readonly providers: readonly string[];
   /** The model of new vector stores, as configured; empty where none is. */
   readonly embeddingModel: string;
   readonly findings: StartupFindings;
@@ -40,6 +43,7 @@ export function announce(config: Config, version: string, ready: ReadyMessage, l
     dataDirectory: resolve(config.settings.dataDirectory),
     hasApiKey: config.openAiApiKey !== null,
     baseUrl: config.openAiBaseUrl,
+    providers: toProviderNames(config),
     embeddingModel: config.settings.embeddingModel,
     findings: ready.findings,
   };
@@ -50,7 +54,21 @@ export function announce(config: Config, version: string, ready: ReadyMessage, l
   const { url, workers, store, dataDirectory } = started;
   const model = toModelText(started);
   const search = toSearchText(started);
-  log.info('started', { version, url, workers, store, data: dataDirectory, model, search });
+  const providers = started.providers.join(', ') || 'none';
+  log.info('started', { version, url, workers, store, data: dataDirectory, model, providers, search });
+}
+
+/** Those that can be called by what the operator set alone. */
+function toProviderNames({ models }: Config): string[] {
+  return [...models.providers.values()].filter(isUsable).map(({ entry }) => entry.name);
+}
+
+function isUsable({ entry, apiKey, parameters }: ProviderSettings): boolean {
+  if (entry.id === 'openai') return false;
+  if (entry.isKeyOptional) return true;
+  return entry.keySets.some((names) =>
+    names.every((name) => (name === 'api-key' ? apiKey !== null : name in parameters)),
+  );
 }
 
 /** Text for a person at a terminal, ended by a line end. */
@@ -67,6 +85,7 @@ export function toBanner(started: Started): string {
     `  Reference  ${origin}/docs/api`,
     `  Store      ${started.store}, ${started.dataDirectory}`,
     `  Model      ${toModelText(started)}`,
+    ...(started.providers.length === 0 ? [] : [`  Providers  ${started.providers.join(', ')}`]),
     `             ${REHEARSAL} is always there: offline, scripted, no language model`,
     `  Search     ${toSearchText(started)}`,
     '',

@@ -2,10 +2,11 @@
  * Which base URLs a request may name. The operator's own configuration is not bound by this.
  *
  * Only the host's name is judged here, as the URL parser writes it (`127.1` and `0x7f000001` are
- * `127.0.0.1` by then). What a name resolves to is not looked at yet.
+ * `127.0.0.1` by then). What a name resolves to is judged where the connection is made (`address-check.ts`).
  */
 
 import { ApiError } from '../errors.ts';
+import { findEntryByUrl } from './catalogue.ts';
 
 const BASE_URL_CHARACTERS_MAX = 2048;
 const OPENAI_HOST = 'api.openai.com';
@@ -13,7 +14,7 @@ const OPENAI_HOST = 'api.openai.com';
 export const OPENAI_BASE_URL = `https://${OPENAI_HOST}/v1`;
 
 export interface BaseUrlPolicy {
-  /** Hosts beside api.openai.com that a request may name, each `host` or `host:port`. */
+  /** Hosts beside the catalogue's that a request may name, each `host` or `host:port`. */
   readonly allowedHosts: readonly string[];
   /** Whether a request may name this machine: right only where whoever asks sits on it too. */
   readonly allowLoopback: boolean;
@@ -28,7 +29,9 @@ export interface BaseUrlPolicy {
 export function parseRequestBaseUrl(text: string, policy: BaseUrlPolicy): string {
   const url = parseHttpUrl(text);
   if (!isAllowed(url, policy)) {
-    throw refuse(`The host '${url.host}' in 'base-url' is not allowed by this server.`);
+    throw refuse(
+      `The host '${url.host}' in 'base-url' is not allowed by this server. Its operator may allow it with --allow-upstream.`,
+    );
   }
   const baseUrl = toBaseUrl(url);
   if (policy.isSelf?.(baseUrl) === true) throw refuse("'base-url' leads back to this server.");
@@ -75,13 +78,19 @@ function parseHttpUrl(text: string): URL {
 }
 
 function isAllowed(url: URL, policy: BaseUrlPolicy): boolean {
-  if (isLoopbackHost(url.hostname)) return policy.allowLoopback;
-  // A key for OpenAI must never cross the network in the clear, nor go to another port.
-  if (url.host === OPENAI_HOST) return url.protocol === 'https:';
-  return policy.allowedHosts.some((allowed) => {
-    const host = allowed.toLowerCase();
-    return host === url.host || host === url.hostname;
-  });
+  if (isLoopbackHost(url.hostname) && policy.allowLoopback) return true;
+  // A key for a provider must never cross the network in the clear, nor go to another port.
+  return findEntryByUrl(url.href) !== null || isNamedHost(policy, url.host, url.hostname);
+}
+
+/** Whether the operator named a host, with its port or without one. */
+function isNamedHost({ allowedHosts }: BaseUrlPolicy, ...hosts: readonly string[]): boolean {
+  return allowedHosts.some((allowed) => hosts.includes(allowed.toLowerCase()));
+}
+
+/** Tells the check of addresses which hosts the operator named: those may lie in a private network. */
+export function toHostRule(policy: BaseUrlPolicy): (host: string) => boolean {
+  return (host) => isNamedHost(policy, host);
 }
 
 function toBaseUrl(url: URL): string {

@@ -6,8 +6,10 @@
 
 import { ApiError } from '../errors.ts';
 import { isOpenAiHost, OPENAI_BASE_URL } from './base-url.ts';
+import { findEntry, findEntryByUrl } from './catalogue.ts';
 import type { Embedder, EmbeddingModel } from './embedder.ts';
 import { type EmbeddingCall, embedTexts } from './embedding-batches.ts';
+import { toEmbeddingHeaders, toParameterFields } from './embedding-headers.ts';
 import { findWindowTokens } from './embedding-windows.ts';
 import { ProviderError, type RequestHeaders, type ResolvedModel, type Router } from './provider.ts';
 
@@ -23,24 +25,13 @@ const BATCH_TEXTS_MAX = 64;
 const BATCH_TOKENS_MAX = 200_000;
 const DIMENSIONS_MAX = 16_000;
 const NAME_LENGTH_MAX = 256;
-const PARAMETER_PREFIX = 'embedding-param-';
-/** Parameters that say who answers; all others are fields of the request to the model. */
-const ROUTING_PARAMETERS: ReadonlySet<string> = new Set([
-  'api-key',
-  'base-url',
-  'api-base',
-  'api-version',
-  'custom-llm-provider',
-  'model',
-  'input',
-  'dimensions',
-  'encoding-format',
-]);
+const DIMENSIONS_HEADER = 'embedding-param-dimensions';
 
 export interface Embedders {
   /**
    * The model that a store without vectors gets by this request: the one that a header names, else the configured
-   * one, else OpenAI's where OpenAI is the upstream. Null: there is none, and the store is searched by words.
+   * one, else that of the default upstream where it is OpenAI or another known provider, else that of the default model's
+   * provider. Null: there is none, and the store is searched by words.
    * Errors: 400 naming the header.
    */
   choose(headers: RequestHeaders): EmbeddingModel | null;
@@ -63,11 +54,11 @@ export function createEmbedders(deps: {
       if (configured !== null) {
         return { ...configured, dimensions: readDimensions(headers) ?? configured.dimensions };
       }
-      return isOpenAiUpstream(router, headers) ? OPENAI_EMBEDDING : null;
+      return findUpstreamEmbedding(router, headers) ?? findModelEmbedding(router, headers);
     },
     resolve(model, headers) {
       const resolved = router.resolve(model.model, toEmbeddingHeaders(headers));
-      return createEmbedder(model, resolved, toFields(headers));
+      return createEmbedder(model, resolved, toParameterFields(headers));
     },
   };
 }
@@ -78,10 +69,12 @@ function createEmbedder(
   fields: Readonly<Record<string, unknown>>,
 ): Embedder {
   const textTokensMax = findWindowTokens(model.model);
+  const ownMax = resolved.credentials.style?.quirks.embeddingTextsMax ?? BATCH_TEXTS_MAX;
+  const batchTextsMax = Math.min(BATCH_TEXTS_MAX, ownMax);
   return {
     ...model,
-    fromRequest: resolved.credentials.fromRequest,
-    batchTextsMax: BATCH_TEXTS_MAX,
+    fromRequest: resolved.credentials.fromRequest || Object.keys(fields).length > 0,
+    batchTextsMax,
     batchTokensMax: BATCH_TOKENS_MAX,
     textTokensMax,
     embed(texts, { signal, requestId }) {
@@ -97,7 +90,7 @@ function createEmbedder(
         return await resolved.provider.relay('embeddings', body, { credentials, signal, requestId });
       };
       return embedTexts(texts, call, {
-        textsMax: BATCH_TEXTS_MAX,
+        textsMax: batchTextsMax,
         tokensMax: BATCH_TOKENS_MAX,
         textTokensMax,
         dimensions: model.dimensions,
@@ -106,12 +99,30 @@ function createEmbedder(
   };
 }
 
-function isOpenAiUpstream(router: Router, headers: RequestHeaders): boolean {
+/** The default upstream's own: of OpenAI, or of a known provider that the operator's or the request's base URL leads to. */
+function findUpstreamEmbedding(router: Router, headers: RequestHeaders): EmbeddingModel | null {
+  const resolved = tryResolve(router, OPENAI_EMBEDDING.model, headers);
+  if (resolved === null) return null;
+  const { apiKey, baseUrl } = resolved.credentials;
+  if (apiKey === null) return null;
+  if (isOpenAiHost(baseUrl ?? OPENAI_BASE_URL)) return OPENAI_EMBEDDING;
+  const model = findEntryByUrl(baseUrl ?? '')?.embedding?.model ?? null;
+  return model === null ? null : { model, dimensions: null };
+}
+
+/** That of the provider which the operator chose for requests that name no model. */
+function findModelEmbedding(router: Router, headers: RequestHeaders): EmbeddingModel | null {
+  const { defaultModel = null } = router;
+  const resolved = defaultModel === null ? null : tryResolve(router, defaultModel, headers);
+  const entry = findEntry(resolved?.credentials.style?.provider ?? '');
+  return entry?.embedding ? { model: `${entry.id}/${entry.embedding.model}`, dimensions: null } : null;
+}
+
+function tryResolve(router: Router, model: string, headers: RequestHeaders): ResolvedModel | null {
   try {
-    const { credentials } = router.resolve(OPENAI_EMBEDDING.model, toEmbeddingHeaders(headers));
-    return credentials.apiKey !== null && isOpenAiHost(credentials.baseUrl ?? OPENAI_BASE_URL);
+    return router.resolve(model, toEmbeddingHeaders(headers));
   } catch (error) {
-    if (error instanceof ProviderError) return false;
+    if (error instanceof ProviderError) return null;
     throw error;
   }
 }
@@ -126,7 +137,7 @@ function readNamed(headers: RequestHeaders): EmbeddingModel | null {
 }
 
 function readDimensions(headers: RequestHeaders): number | null {
-  const name = `${PARAMETER_PREFIX}dimensions`;
+  const name = DIMENSIONS_HEADER;
   const text = headers[name]?.trim() ?? '';
   if (text === '') return null;
   const value = Number(text);
@@ -135,37 +146,4 @@ function readDimensions(headers: RequestHeaders): number | null {
     name,
     `Invalid header '${name}': expected a whole number from 1 to ${DIMENSIONS_MAX}.`,
   );
-}
-
-/** The headers by which the embedding model's provider is found: its own parameters win over those of the language model. */
-function toEmbeddingHeaders(headers: RequestHeaders): RequestHeaders {
-  const key = headers[`${PARAMETER_PREFIX}api-key`]?.trim() ?? '';
-  const baseUrl =
-    headers[`${PARAMETER_PREFIX}base-url`]?.trim() || headers[`${PARAMETER_PREFIX}api-base`]?.trim() || '';
-  if (key === '' && baseUrl === '') return headers;
-  // A key that came for another address does not go to this one.
-  const { authorization, 'base-url': _, ...rest } = headers;
-  return {
-    ...rest,
-    ...(key === '' ? (baseUrl === '' ? { authorization } : {}) : { authorization: `Bearer ${key}` }),
-    ...(baseUrl === '' ? { 'base-url': headers['base-url'] } : { 'base-url': baseUrl }),
-  };
-}
-
-/** Further parameters, as fields of the request: `embedding-param-input-type: query` is `input_type`. */
-function toFields(headers: RequestHeaders): Record<string, unknown> {
-  const fields: Record<string, unknown> = {};
-  for (const [name, text] of Object.entries(headers)) {
-    if (text === undefined || !name.startsWith(PARAMETER_PREFIX)) continue;
-    const parameter = name.slice(PARAMETER_PREFIX.length).replaceAll('_', '-');
-    if (ROUTING_PARAMETERS.has(parameter)) continue;
-    fields[parameter.replaceAll('-', '_')] = toValue(text);
-  }
-  return fields;
-}
-
-/** Numbers and truth values as such, everything else as text. */
-function toValue(text: string): string | number | boolean {
-  if (text === 'true' || text === 'false') return text === 'true';
-  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }

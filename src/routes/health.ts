@@ -1,7 +1,8 @@
-/** `/health` (the process lives) and `/ready` (the store answers). */
+/** `/health` (the process lives) and `/ready` (the store answers; which providers do not is told beside it). */
 
 import type { Elysia } from 'elysia';
 import { ApiError } from '../errors.ts';
+import type { CircuitView } from '../providers/circuit.ts';
 import type { RouteDeps } from './route-deps.ts';
 
 export function registerHealth(app: Elysia, deps: RouteDeps): void {
@@ -12,9 +13,14 @@ export function registerHealth(app: Elysia, deps: RouteDeps): void {
     .get('/ready', async () => {
       try {
         await deps.store.ping();
-        return { status: 'ready', store: deps.store.engine };
+        return { status: 'ready', store: deps.store.engine, providers: deps.getCircuits().map(toDetail) };
       } catch (cause) {
         throw new ApiError('service_unavailable', 'The store does not answer.', { cause });
       }
     });
+}
+
+/** A provider that fails makes no server unready: others may answer, and so does everything that needs no model. */
+function toDetail({ provider, host, use, state, failures, retryAfterMs }: CircuitView) {
+  return { provider, host, use, circuit: state, failures, retry_after_ms: retryAfterMs };
 }

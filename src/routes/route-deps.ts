@@ -1,5 +1,6 @@
 import type { IngestEngine } from '../ingest/ingest-engine.ts';
 import type { Ports } from '../ports.ts';
+import type { CircuitView } from '../providers/circuit.ts';
 import type { Embedders } from '../providers/embeddings.ts';
 import type { HeaderSealer } from '../retrieval/header-sealer.ts';
 import type { RewriteQueries } from '../retrieval/rewrite.ts';
@@ -33,4 +34,6 @@ export type RouteDeps = Ports &
      * that before the answer ends.
      */
     readonly holdOpen: HoldOpen;
+    /** The providers that fail at the moment; names and hosts only. */
+    readonly getCircuits: () => readonly CircuitView[];
   };

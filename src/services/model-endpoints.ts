@@ -3,7 +3,17 @@
 import { ApiError } from '../errors.ts';
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
-import type { CallOptions, ModelInfo, RelayPath, ResolvedModel } from '../providers/provider.ts';
+import { findEntry } from '../providers/catalogue.ts';
+import { toEmbeddingHeaders, toParameterFields } from '../providers/embedding-headers.ts';
+import {
+  type AvailableProvider,
+  type CallOptions,
+  type ModelInfo,
+  ProviderError,
+  type RelayPath,
+  type ResolvedModel,
+  type Router,
+} from '../providers/provider.ts';
 import type { Model } from '../schemas/generated/models.ts';
 import type { Caller } from './caller.ts';
 import { toApiError } from './provider-errors.ts';
@@ -21,17 +31,15 @@ export async function relay(
   body: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): Promise<Response> {
-  const { model } = body;
-  if (typeof model !== 'string' || model === '') {
-    throw model === undefined
-      ? new ApiError('missing_required_parameter', "Missing required parameter: 'model'.", { param: 'model' })
-      : new ApiError('invalid_type', "Invalid type for 'model': expected a string.", { param: 'model' });
-  }
+  const model = readModel(deps, body);
+  const isEmbedding = path === 'embeddings';
+  const headers = isEmbedding ? toEmbeddingHeaders(caller.headers) : caller.headers;
   try {
-    const resolved = deps.router.resolve(model, caller.headers);
+    const resolved = deps.router.resolve(model, headers);
+    const fields = isEmbedding ? toParameterFields(caller.headers) : {};
     return await resolved.provider.relay(
       path,
-      { ...body, model: resolved.model },
+      { ...body, ...fields, model: resolved.model },
       toOptions(caller, resolved, signal),
     );
   } catch (error) {
@@ -39,28 +47,104 @@ export async function relay(
   }
 }
 
-/** A provider that does not answer hides only its own models. */
-export async function listModels(deps: Deps, caller: Caller, signal: AbortSignal): Promise<Model[]> {
-  const lists = await Promise.all(
-    deps.router.available(caller.headers).map(async (resolved) => {
-      try {
-        return await resolved.provider.listModels(toOptions(caller, resolved, signal));
-      } catch (error) {
-        deps.log.warn('models not listed', { provider: resolved.provider.id, ...toLogFields(error) });
-        return [];
-      }
-    }),
-  );
-  return lists.flat().map(toModel);
+/** Errors: 400 where there is none, and the operator has none for such requests, or where it is no text. */
+function readModel({ router }: Deps, { model }: Readonly<Record<string, unknown>>): string {
+  const isMissing = model === undefined || model === '';
+  if (isMissing && router.defaultModel) return router.defaultModel;
+  if (isMissing) {
+    throw new ApiError('missing_required_parameter', "Missing required parameter: 'model'.", {
+      param: 'model',
+    });
+  }
+  if (typeof model === 'string') return model;
+  throw new ApiError('invalid_type', "Invalid type for 'model': expected a string.", { param: 'model' });
 }
 
-/** Errors: 404 where no provider lists the name. */
+/** Providers that are asked for their models at once; the next one when one has answered. */
+const LISTS_AT_ONCE = 8;
+/** How long one may take: a list is of no use to whoever waits for the slowest of many. */
+const LIST_MS = 10_000;
+
+/** What can be asked for now: the operator's names, then each provider's. One that does not answer hides only its own. */
+export async function listModels(deps: Deps, caller: Caller, signal: AbortSignal): Promise<Model[]> {
+  const { router } = deps;
+  const providers = router.available(caller.headers);
+  const lists: (readonly ModelInfo[])[] = providers.map(() => []);
+  const queue = providers.entries();
+  const work = async (): Promise<void> => {
+    // The workers share the one iterator: each takes the next provider.
+    for (const [at, one] of queue) lists[at] = await listQuietly(deps, caller, one, signal);
+  };
+  await Promise.all(Array.from({ length: Math.min(LISTS_AT_ONCE, providers.length) }, work));
+  signal.throwIfAborted();
+  const models = new Map<string, Model>();
+  for (const info of [...toAliasInfos(router), ...lists.flat()]) {
+    if (!models.has(info.id)) models.set(info.id, toModel(info));
+  }
+  return [...models.values()];
+}
+
+function toAliasInfos({ aliases = [] }: Router): readonly ModelInfo[] {
+  return aliases.map((id) => ({ id, created: 0, ownedBy: 'operator' }));
+}
+
+/** The models of one provider, under the names by which they are asked for. */
+async function listQuietly(
+  deps: Deps,
+  caller: Caller,
+  available: AvailableProvider,
+  signal: AbortSignal,
+): Promise<readonly ModelInfo[]> {
+  const { provider, prefix } = available;
+  const timely = AbortSignal.any([signal, AbortSignal.timeout(LIST_MS)]);
+  try {
+    const infos = await provider.listModels(toOptions(caller, available, timely));
+    return prefix === '' ? infos : infos.map((info) => ({ ...info, id: prefix + info.id }));
+  } catch (error) {
+    const id = available.credentials.style?.provider ?? provider.id;
+    deps.log.warn('models not listed', { provider: id, ...toLogFields(error) });
+    return [];
+  }
+}
+
+/** Asks the one provider that would answer. Errors: 404 where it does not list the name; its own. */
 export async function getModel(deps: Deps, caller: Caller, id: string, signal: AbortSignal): Promise<Model> {
-  const found = (await listModels(deps, caller, signal)).find((model) => model.id === id);
-  if (found !== undefined) return found;
-  throw new ApiError('model_not_found', `The model '${id}' does not exist or you do not have access to it.`, {
-    param: 'model',
-  });
+  const alias = toAliasInfos(deps.router).find((info) => info.id === id);
+  if (alias !== undefined) return toModel(alias);
+  const resolved = tryResolve(deps, caller, id);
+  if (resolved === null) throw createUnknown(id);
+  const owner = resolved.credentials.style?.provider ?? resolved.provider.id;
+  // Deployments and the like are told to nobody: whether there is such a model is seen when it is asked.
+  if (findEntry(owner)?.listsModels === false) return toModel({ id, created: 0, ownedBy: owner });
+  const { model } = resolved;
+  try {
+    const infos = await resolved.provider.listModels(toOptions(caller, resolved, signal));
+    const found = infos.find((info) => info.id === model || info.id === `${model}:latest`);
+    if (found !== undefined) return toModel({ ...found, id });
+  } catch (error) {
+    throw toApiError(error);
+  }
+  throw createUnknown(id);
+}
+
+/** Null where nobody takes the name, or there is no key for who does. */
+function tryResolve(deps: Deps, caller: Caller, id: string): ResolvedModel | null {
+  try {
+    return deps.router.resolve(id, caller.headers);
+  } catch (error) {
+    if (error instanceof ProviderError) return null;
+    throw error;
+  }
+}
+
+function createUnknown(id: string): ApiError {
+  return new ApiError(
+    'model_not_found',
+    `The model '${id}' does not exist or you do not have access to it.`,
+    {
+      param: 'model',
+    },
+  );
 }
 
 function toOptions(caller: Caller, resolved: ResolvedModel, signal: AbortSignal): CallOptions {

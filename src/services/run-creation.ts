@@ -4,6 +4,7 @@ import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import { ProviderError, type ResolvedModel } from '../providers/provider.ts';
+import { bindHeaders } from '../providers/request-credentials.ts';
 import type { RunEvent } from '../runs/events.ts';
 import { toLeaseInsert } from '../runs/leases.ts';
 import type { RunEngine } from '../runs/run-engine.ts';
@@ -56,12 +57,12 @@ export async function createRun(
     getAssistant(deps, caller.scope, body.assistant_id, 'assistant_id'),
   ]);
   const run = toRunRecord(deps, threadId, assistant, body);
-  const { resolve, isFromRequest } = resolveModel(deps, caller, run.model);
+  const { resolve, isFromRequest, caller: bound } = resolveModel(deps, caller, run.model);
   const record = withCredentials(run, isFromRequest);
   const messages = toAdditionalMessages(deps, threadId, body);
-  await attachAdditional(deps, caller, thread.record, body);
+  await attachAdditional(deps, bound, thread.record, body);
   await claimThread(deps, caller.scope, thread, record, messages);
-  return start(deps, caller, record, resolve, { isStreamed: body.stream === true, includesContent }, []);
+  return start(deps, bound, record, resolve, { isStreamed: body.stream === true, includesContent }, []);
 }
 
 /** Creates a thread with its messages, and a run on it. Errors: as `createRun`. */
@@ -75,8 +76,8 @@ export async function createThreadAndRun(
   const given = { ...body.thread, tool_resources: body.thread?.tool_resources ?? body.tool_resources };
   // The run is looked at first: nothing of the thread is made for one that cannot be.
   const draft = toRunRecord(deps, '', assistant, body);
-  const { resolve, isFromRequest } = resolveModel(deps, caller, draft.model);
-  const made = await toThreadRecords(deps, caller, given, 'thread');
+  const { resolve, isFromRequest, caller: bound } = resolveModel(deps, caller, draft.model);
+  const made = await toThreadRecords(deps, bound, given, 'thread');
   const run: RunRecord = { ...draft, thread_id: made.thread.id };
   const record = withCredentials(run, isFromRequest);
   const thread: ThreadRecord = { ...made.thread, active_run_id: record.id };
@@ -87,7 +88,7 @@ export async function createThreadAndRun(
     toRunInsert(caller.scope, record),
     { kind: 'insert', collection: 'threads', scope: caller.scope, record: thread },
   ]);
-  return start(deps, caller, record, resolve, { isStreamed: body.stream === true, includesContent }, [
+  return start(deps, bound, record, resolve, { isStreamed: body.stream === true, includesContent }, [
     { event: 'thread.created', data: toThread(thread) },
   ]);
 }
@@ -126,10 +127,13 @@ export function resolveModel(
   deps: Pick<RunDeps, 'router'>,
   caller: Caller,
   model: string,
-): { resolve: () => ResolvedModel; isFromRequest: boolean } {
+): { resolve: () => ResolvedModel; isFromRequest: boolean; caller: Caller } {
   try {
     const resolved = deps.router.resolve(model, caller.headers);
-    return { resolve: () => resolved, isFromRequest: resolved.credentials.fromRequest };
+    const { credentials } = resolved;
+    // Searches ask another model, perhaps another provider's: what came for this one stays with it.
+    const bound = { ...caller, headers: bindHeaders(caller.headers, credentials) };
+    return { resolve: () => resolved, isFromRequest: credentials.fromRequest, caller: bound };
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
     return {
@@ -137,6 +141,7 @@ export function resolveModel(
         throw error;
       },
       isFromRequest: false,
+      caller,
     };
   }
 }

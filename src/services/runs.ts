@@ -126,7 +126,7 @@ export async function submitToolOutputs(
   const nowMs = deps.clock.nowMs();
   refuseUnlessWaiting(record, nowMs);
   const outputs = toOutputs(record, body);
-  const { resolve, isFromRequest } = resolveModel(deps, caller, record.model);
+  const { resolve, isFromRequest, caller: bound } = resolveModel(deps, caller, record.model);
   const open = (await readSteps(deps, tenant, id)).find((step) => step.status === 'in_progress');
   // The step and the run change in one write: whoever ended the step has moved the run since it was read.
   if (open === undefined) throw toMovedError(id);
@@ -152,7 +152,7 @@ export async function submitToolOutputs(
     run: { record: moved, version: newVersion ?? version + 1 },
     resolveModel: resolve,
     requestId: caller.requestId,
-    headers: caller.headers,
+    headers: bound.headers,
     isContinued: true,
     opening: [
       { event: 'thread.run.step.completed', data: toStep(step) },

@@ -9,6 +9,7 @@ const STARTED: Started = {
   dataDirectory: '/data/understudy',
   hasApiKey: false,
   baseUrl: null,
+  providers: [],
   embeddingModel: '',
   findings: { localServer: null },
 };
@@ -34,6 +35,13 @@ describe('the start page', () => {
     expect(toBanner({ ...STARTED, url: 'http://0.0.0.0:8700/' })).toContain('http://localhost:8700/v1');
     expect(toBanner({ ...STARTED, url: 'http://[::]:8700/' })).toContain('http://localhost:8700/v1');
   });
+});
+
+test('the start page names the other providers that there are keys for', () => {
+  expect(toBanner(STARTED)).not.toContain('Providers');
+  expect(toBanner({ ...STARTED, providers: ['Anthropic', 'Groq'] })).toContain(
+    'Providers  Anthropic, Groq\n',
+  );
 });
 
 describe('where answers come from', () => {

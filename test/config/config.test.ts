@@ -58,6 +58,10 @@ const SAMPLES: Readonly<
     ['box.lan', '[box.lan]', ['box.lan']],
     ['other.lan', 'other.lan', ['other.lan']],
   ],
+  allowUpstreams: [
+    ['models.lan:8000', '[models.lan:8000]', ['models.lan:8000']],
+    ['10.0.0.5', '10.0.0.5', ['10.0.0.5']],
+  ],
   corsOrigins: [
     ['https://app.example', '["https://app.example"]', ['https://app.example']],
     ['*', '"*"', ['*']],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { readModelSettings } from '../../src/model-settings.ts';
 import type { EmbeddingModel } from '../../src/providers/embedder.ts';
 import { embedTexts } from '../../src/providers/embedding-batches.ts';
 import { estimateEmbeddingTokens, splitWindows } from '../../src/providers/embedding-windows.ts';
@@ -9,6 +10,7 @@ import {
   ProviderError,
   type RequestHeaders,
 } from '../../src/providers/provider.ts';
+import { NO_MODEL_SETTINGS } from '../../src/providers/provider-settings.ts';
 import { createRouter } from '../../src/providers/router.ts';
 
 const LIMITS = { textsMax: 4, tokensMax: 1000, textTokensMax: 100, dimensions: null };
@@ -235,6 +237,40 @@ describe('createEmbedders', () => {
     expect(create(null, 'sk-1', 'http://127.0.0.1:1/v1').choose({})).toBeNull();
   });
 
+  test('takes that of a known provider where the upstream is one, or where the operator’s model is its', () => {
+    const choose = (
+      operator: { apiKey: string | null; baseUrl: string | null },
+      defaultModel: string | null,
+    ) => {
+      const router = createRouter({
+        openai: provider,
+        rehearsal: provider,
+        operator,
+        settings: {
+          ...NO_MODEL_SETTINGS,
+          defaultModel,
+          providers: readModelSettings({
+            env: { COHERE_API_KEY: 'c', GROQ_API_KEY: 'g' },
+            readFile: () => '',
+            sections: null,
+            allowedHosts: [],
+            ownModels: [],
+          }).settings.providers,
+        },
+        localServer: null,
+        policy: { allowedHosts: [], allowLoopback: true },
+      });
+      return createEmbedders({ router, configured: null }).choose({});
+    };
+    const none = { apiKey: null, baseUrl: null };
+    const together = { apiKey: 'k', baseUrl: 'https://api.together.xyz/v1' };
+    expect(choose(together, null)).toEqual({ model: 'BAAI/bge-base-en-v1.5', dimensions: null });
+    expect(choose(none, 'cohere/command-a')).toEqual({ model: 'cohere/embed-v4.0', dimensions: null });
+    expect(choose(none, 'groq/llama')).toBeNull();
+    // Keys alone send nobody's documents anywhere.
+    expect(choose(none, null)).toBeNull();
+  });
+
   test('names the header that is wrong', () => {
     const embedders = create(null);
     const headers = { 'embedding-model': 'm', 'embedding-param-dimensions': 'many' };
@@ -265,6 +301,7 @@ describe('createEmbedders', () => {
       apiKey: 'sk-embed',
       baseUrl: 'http://127.0.0.1:9/v1',
       fromRequest: true,
+      baseUrlFromRequest: true,
     });
   });
 

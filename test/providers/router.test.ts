@@ -43,7 +43,7 @@ describe('router', () => {
     string,
     Setup,
     RequestHeaders,
-    { apiKey: string | null; baseUrl: string | null; fromRequest: boolean },
+    { apiKey: string | null; baseUrl: string | null; fromRequest: boolean; baseUrlFromRequest?: true },
   ][] = [
     [
       'the operator’s key goes to OpenAI',
@@ -121,31 +121,31 @@ describe('router', () => {
       'a request’s base URL never gets the operator’s key',
       BOTH,
       at('http://127.0.0.1:9999/v1/'),
-      { apiKey: null, baseUrl: 'http://127.0.0.1:9999/v1', fromRequest: true },
+      { apiKey: null, baseUrl: 'http://127.0.0.1:9999/v1', fromRequest: true, baseUrlFromRequest: true },
     ],
     [
       'not even the operator’s own base URL gets it when a request names it',
       BOTH,
       at('https://llm.example.com/v1'),
-      { apiKey: null, baseUrl: 'https://llm.example.com/v1', fromRequest: true },
+      { apiKey: null, baseUrl: 'https://llm.example.com/v1', fromRequest: true, baseUrlFromRequest: true },
     ],
     [
       'nor does OpenAI',
       KEY,
       at('https://api.openai.com/v1'),
-      { apiKey: null, baseUrl: 'https://api.openai.com/v1', fromRequest: true },
+      { apiKey: null, baseUrl: 'https://api.openai.com/v1', fromRequest: true, baseUrlFromRequest: true },
     ],
     [
       'a request’s base URL gets the request’s key',
       BOTH,
       at('http://localhost:9999', 'sk-mine'),
-      { apiKey: 'sk-mine', baseUrl: 'http://localhost:9999', fromRequest: true },
+      { apiKey: 'sk-mine', baseUrl: 'http://localhost:9999', fromRequest: true, baseUrlFromRequest: true },
     ],
     [
       'a base URL with the key understudy goes without a key',
       BOTH,
       at('http://localhost:9999', 'understudy'),
-      { apiKey: null, baseUrl: 'http://localhost:9999', fromRequest: true },
+      { apiKey: null, baseUrl: 'http://localhost:9999', fromRequest: true, baseUrlFromRequest: true },
     ],
     [
       'an empty base URL counts as none',
