@@ -25,7 +25,8 @@ export interface ListenSettings {
 /** A connection on which nothing happens for so long is closed; streams send comments more often. */
 const IDLE_SECONDS = 120;
 /** These wait for a model, which may take minutes to say anything. */
-const SLOW_PATHS = /^\/v1\/(chat\/completions|embeddings)$/;
+const SLOW_PATHS =
+  /^\/v1\/(chat\/completions|embeddings|completions|moderations|(images|audio|fine_tuning|batches)(\/.*)?)$/;
 
 /** Opens the store and listens. Errors: as `createApp`; where the port cannot be had. */
 export async function startApp(

@@ -19,6 +19,7 @@ import {
 } from './routes/manners.ts';
 import { registerMessages } from './routes/messages.ts';
 import { registerModelEndpoints } from './routes/model-endpoints.ts';
+import { registerPassedThrough } from './routes/passed-through.ts';
 import { REQUEST_ID_HEADER, type ResponseSettings } from './routes/request.ts';
 import type { RouteDeps } from './routes/route-deps.ts';
 import { registerRuns } from './routes/runs.ts';
@@ -92,6 +93,7 @@ export function createServer(deps: ServerDeps): HttpHandler {
   registerVectorStoreFiles(app, deps);
   registerFileBatches(app, deps);
   registerModelEndpoints(app, deps);
+  registerPassedThrough(app, deps);
   registerHealth(app, deps);
   registerDocs(app, deps.version);
   return app.fetch;

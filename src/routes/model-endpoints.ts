@@ -4,7 +4,7 @@ import type { Elysia } from 'elysia';
 import { ApiError } from '../errors.ts';
 import type { RelayPath } from '../providers/provider.ts';
 import { getModel, listModels, relay } from '../services/model-endpoints.ts';
-import { readJson, toCaller } from './request.ts';
+import { type ResponseSettings, readJson, toCaller } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
 
 export function registerModelEndpoints(app: Elysia, deps: RouteDeps): void {
@@ -14,7 +14,7 @@ export function registerModelEndpoints(app: Elysia, deps: RouteDeps): void {
       async ({ request, set }) => {
         const caller = toCaller(deps, request, set);
         const body = toObject(await readJson(request, deps.bodyBytesMax));
-        return relay(deps, caller, path, body, request.signal);
+        return await toReply(await relay(deps, caller, path, body, request.signal), set);
       },
       { parse: 'none' },
     );
@@ -28,6 +28,18 @@ export function registerModelEndpoints(app: Elysia, deps: RouteDeps): void {
     .get('/v1/models/*', ({ request, params, set }) =>
       getModel(deps, toCaller(deps, request, set), decodeName(params['*']), request.signal),
     );
+}
+
+/**
+ * A document as text. Elysia adds its headers to a `Response` by making a stream of its body, which costs more than everything
+ * else that is done here for a request.
+ */
+async function toReply(response: Response, set: ResponseSettings): Promise<Response | string> {
+  const type = response.headers.get('content-type') ?? '';
+  if (!type.startsWith('application/json')) return response;
+  set.status = response.status;
+  set.headers['content-type'] = type;
+  return await response.text();
 }
 
 function toObject(body: unknown): Record<string, unknown> {

@@ -116,6 +116,23 @@ async function readText(request: Request, bytesMax: number): Promise<string> {
   return text + decode(decoder, new Uint8Array(), true);
 }
 
+/** The body as it is. Errors: 413. */
+export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
+  const length = request.headers.get('content-length');
+  if (length !== null) {
+    if (Number(length) > bytesMax) throw toTooLarge(bytesMax);
+    return await request.bytes();
+  }
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of request.body ?? []) {
+    bytes += piece.byteLength;
+    if (bytes > bytesMax) throw toTooLarge(bytesMax);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
 /** Bytes that are no UTF-8 are refused: a sign for what cannot be read would be kept in their place. Errors: 400. */
 function decode(decoder: TextDecoder, bytes: Uint8Array, isLast: boolean): string {
   try {

@@ -146,7 +146,11 @@ describe('pages', () => {
     for (const path of ['/health', '/v1/health']) {
       expect((await server.call('GET', path)).json).toEqual({ status: 'ok' });
     }
-    expect((await server.call('GET', '/ready')).json).toEqual({ status: 'ready', store: 'sqlite' });
+    expect((await server.call('GET', '/ready')).json).toEqual({
+      status: 'ready',
+      store: 'sqlite',
+      providers: [],
+    });
   });
 
   test('the API document has every operation, and all its references lead somewhere', async () => {
