@@ -1,11 +1,9 @@
 /**
  * Chat completions handed through to an OpenAI-compatible upstream, beside a bare relay of Bun that does nothing else, and the
- * upstream asked directly. With `--peers`, beside Portkey's gateway too, which is installed into a temporary folder for it.
+ * upstream asked directly. With `--peers`, beside Portkey's gateway and LiteLLM's proxy too, which are installed for it (minutes).
  * `node scripts/bun.mjs bench/gateway.ts`
  */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   CHAT_TOKEN,
@@ -23,6 +21,7 @@ import {
   toMedian,
   toPercentiles,
 } from './harness.ts';
+import { type Peer, startLiteLlm, startPortkey } from './support/peers.ts';
 
 liftCallLimit();
 
@@ -51,8 +50,8 @@ const ADDED_FIRST_TOKEN_AIM_MS = 0.5;
 const CORE_AIM = 0.3;
 const CROWD = 400;
 const CROWD_AIM_MS = 50;
-const PEER_AIM = 10;
-const PEER = '@portkey-ai/gateway@1.15.2';
+const PORTKEY_AIM = 10;
+const LITELLM_AIM = 50;
 
 /** Something that chat completions can be asked of. */
 interface Gateway {
@@ -253,79 +252,29 @@ async function reportCrowds(own: Gateway, relay: Gateway): Promise<void> {
 
 // ——— Peers ———
 
-const PEER_START_MS = 30_000;
-
-async function startPeer(): Promise<Gateway> {
-  const folder = await mkdtemp(join(tmpdir(), 'understudy-peer-'));
-  const install = Bun.spawn(
-    ['npm', 'install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', PEER],
-    {
-      stdout: 'ignore',
-      stderr: 'inherit',
-    },
-  );
-  if ((await install.exited) !== 0) throw new Error(`${PEER} cannot be installed.`);
-  const port = await findFreePort();
-  const program = join(folder, 'node_modules/@portkey-ai/gateway/build/start-server.js');
-  const child = Bun.spawn(['node', program, '--headless', `--port=${port}`], {
-    stdout: 'ignore',
-    stderr: 'ignore',
-  });
-  const gateway = toGateway(
-    'portkey',
-    `http://127.0.0.1:${port}`,
-    {
-      authorization: 'Bearer bench',
-      'x-portkey-provider': 'openai',
-      'x-portkey-custom-host': upstream.url,
-    },
-    child,
-  );
-  const deadline = performance.now() + PEER_START_MS;
-  for (;;) {
-    const isUp = await askPlain(gateway).then(
-      () => true,
-      () => false,
-    );
-    if (isUp) break;
-    if (performance.now() > deadline) {
-      await gateway.stop();
-      throw new Error(`${PEER} did not answer in ${PEER_START_MS} ms.`);
-    }
-    await Bun.sleep(200);
-  }
-  return {
-    ...gateway,
-    async stop() {
-      await gateway.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() });
-  const { port = 0 } = server;
-  await server.stop(true);
-  return port;
-}
-
-async function reportPeer(own: Gateway): Promise<void> {
-  const peer = await startPeer();
+async function reportPeer(
+  own: Gateway,
+  { pid, ...peer }: Peer,
+  aim: number,
+  requests: number,
+): Promise<void> {
+  const gateway: Gateway = { ...peer, readCpu: () => readProcessCpu(pid) };
   try {
-    await repeat(WARM_UP_REQUESTS / 4, CONCURRENCY, () => askPlain(peer));
-    const found = await comparePerCpu([own, peer], REQUESTS / 4);
-    const ratio = (found.get(own) ?? Number.NaN) / (found.get(peer) ?? Number.NaN);
-    console.log(`portkey: ${found.get(peer)?.toFixed(0)} requests a CPU second`);
-    report(
-      'requests a CPU second over Portkey’s',
-      `${ratio.toFixed(1)} ×`,
-      `≥ ${PEER_AIM} ×`,
-      ratio >= PEER_AIM,
-    );
+    await repeat(requests, CONCURRENCY, () => askPlain(gateway));
+    const found = await comparePerCpu([own, gateway], requests);
+    const ratio = (found.get(own) ?? Number.NaN) / (found.get(gateway) ?? Number.NaN);
+    console.log(`${peer.name}: ${found.get(gateway)?.toFixed(0)} requests a CPU second`);
+    report(`requests a CPU second over ${peer.name}’s`, `${ratio.toFixed(1)} ×`, `≥ ${aim} ×`, ratio >= aim);
   } finally {
     await peer.stop();
   }
+}
+
+async function reportPeers(own: Gateway): Promise<void> {
+  await reportPeer(own, await startPortkey(upstream.url), PORTKEY_AIM, REQUESTS / 4);
+  const liteLlm = await startLiteLlm(upstream.url);
+  if (liteLlm === null) console.log('LiteLLM is left out: there is no Python here.');
+  else await reportPeer(own, liteLlm, LITELLM_AIM, REQUESTS / 20);
 }
 
 const own = await startOwn();
@@ -334,7 +283,7 @@ await reportPerCpu(own, relay);
 await reportLatency(own, relay);
 await reportFirstToken(own, relay);
 await reportCrowds(own, relay);
-if (process.argv.includes('--peers')) await reportPeer(own);
+if (process.argv.includes('--peers')) await reportPeers(own);
 await relay.stop();
 await own.stop();
 await upstream.stop();

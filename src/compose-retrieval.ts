@@ -7,7 +7,7 @@ import type { DocumentSource } from './ingest/document-reader.ts';
 import { createIngestEngine, type IngestEngine } from './ingest/ingest-engine.ts';
 import { createDocumentReader } from './ingest/reader-process.ts';
 import type { Log } from './log.ts';
-import { createEmbedders, type Embedders } from './providers/embeddings.ts';
+import { createEmbedders, type Embedders } from './providers/embeddings/embeddings.ts';
 import type { Router } from './providers/provider.ts';
 import { createHeaderSealer, type HeaderSealer } from './retrieval/header-sealer.ts';
 import { createRewrite, type RewriteQueries } from './retrieval/rewrite.ts';

@@ -2,7 +2,7 @@
 
 import { type AppSettings, createApp } from './app.ts';
 import type { Log } from './log.ts';
-import type { LocalServer } from './providers/local-servers.ts';
+import type { LocalServer } from './providers/routing/local-servers.ts';
 import { toPath } from './routes/manners.ts';
 
 /** A server that listens. */

@@ -1,6 +1,6 @@
 /** The command line. Every part is loaded when it is needed: the primary never loads what its workers serve. */
 
-import { parseCommandLine, toHelp } from './command-line.ts';
+import { parseCommandLine, toHelp } from './config/command-line.ts';
 import {
   type Config,
   ConfigError,
@@ -8,7 +8,7 @@ import {
   readConfig,
   readWorkerConfig,
   toWorkerEnvironment,
-} from './config.ts';
+} from './config/config.ts';
 import { READER_ARGUMENT } from './ingest/reader-argument.ts';
 import { createLog, type Log } from './log.ts';
 import { VERSION } from './version.ts';

@@ -1,9 +1,9 @@
 /** What the operator reads when the server is up. */
 
 import { resolve } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
-import type { ProviderSettings } from '../providers/provider-settings.ts';
+import type { ProviderSettings } from '../providers/routing/provider-settings.ts';
 import type { ReadyMessage, StartupFindings } from './messages.ts';
 
 export interface Started {

@@ -5,7 +5,7 @@
 
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
-import type { Embedders } from '../providers/embeddings.ts';
+import type { Embedders } from '../providers/embeddings/embeddings.ts';
 import { ProviderError, type RequestHeaders } from '../providers/provider.ts';
 import { waitFor } from '../providers/wait.ts';
 import {

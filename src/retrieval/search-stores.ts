@@ -4,7 +4,7 @@ import { ApiError } from '../errors.ts';
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
 import type { EmbeddingModel } from '../providers/embedder.ts';
-import type { Embedders } from '../providers/embeddings.ts';
+import type { Embedders } from '../providers/embeddings/embeddings.ts';
 import { ProviderError } from '../providers/provider.ts';
 import type { OpenAIFile } from '../schemas/generated/files.ts';
 import type { Scope } from '../store/store.ts';

@@ -2,7 +2,7 @@
 
 import type { Elysia } from 'elysia';
 import { ApiError } from '../errors.ts';
-import type { CircuitView } from '../providers/circuit.ts';
+import type { CircuitView } from '../providers/outbound/circuit.ts';
 import type { RouteDeps } from './route-deps.ts';
 
 export function registerHealth(app: Elysia, deps: RouteDeps): void {

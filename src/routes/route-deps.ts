@@ -1,7 +1,7 @@
 import type { IngestEngine } from '../ingest/ingest-engine.ts';
 import type { Ports } from '../ports.ts';
-import type { CircuitView } from '../providers/circuit.ts';
-import type { Embedders } from '../providers/embeddings.ts';
+import type { Embedders } from '../providers/embeddings/embeddings.ts';
+import type { CircuitView } from '../providers/outbound/circuit.ts';
 import type { HeaderSealer } from '../retrieval/header-sealer.ts';
 import type { RewriteQueries } from '../retrieval/rewrite.ts';
 import type { Search } from '../retrieval/search.ts';

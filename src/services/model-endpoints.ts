@@ -3,8 +3,7 @@
 import { ApiError } from '../errors.ts';
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
-import { findEntry } from '../providers/catalogue.ts';
-import { toEmbeddingHeaders, toParameterFields } from '../providers/embedding-headers.ts';
+import { findEntry } from '../providers/catalogue/catalogue.ts';
 import {
   type AvailableProvider,
   type CallOptions,
@@ -14,6 +13,7 @@ import {
   type ResolvedModel,
   type Router,
 } from '../providers/provider.ts';
+import { toEmbeddingHeaders, toParameterFields } from '../providers/routing/embedding-headers.ts';
 import type { Model } from '../schemas/generated/models.ts';
 import type { Caller } from './caller.ts';
 import { toApiError } from './provider-errors.ts';

@@ -4,7 +4,7 @@ import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import { ProviderError, type ResolvedModel } from '../providers/provider.ts';
-import { bindHeaders } from '../providers/request-credentials.ts';
+import { bindHeaders } from '../providers/routing/request-credentials.ts';
 import type { RunEvent } from '../runs/events.ts';
 import { toLeaseInsert } from '../runs/leases.ts';
 import type { RunEngine } from '../runs/run-engine.ts';

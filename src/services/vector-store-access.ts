@@ -3,7 +3,7 @@
 import { ApiError } from '../errors.ts';
 import type { IngestEngine } from '../ingest/ingest-engine.ts';
 import type { Ports } from '../ports.ts';
-import type { Embedders } from '../providers/embeddings.ts';
+import type { Embedders } from '../providers/embeddings/embeddings.ts';
 import type { MembershipDeps } from '../retrieval/file-membership.ts';
 import type { HeaderSealer } from '../retrieval/header-sealer.ts';
 import { isExpired, type VectorStoreRecord } from '../retrieval/vector-store-records.ts';

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { UPSTREAM_CALLS_MAX } from '../../src/config.ts';
+import { UPSTREAM_CALLS_MAX } from '../../src/config/config.ts';
 import { startServer, waitUntil } from '../support/server.ts';
 
 const KEY = 'sk-never-to-be-seen';

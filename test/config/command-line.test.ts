@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { join, resolve } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
-import { parseCommandLine, toHelp } from '../../src/command-line.ts';
-import { SETTING_NAMES, SETTINGS, toVariable } from '../../src/settings.ts';
+import { parseCommandLine, toHelp } from '../../src/config/command-line.ts';
+import { SETTING_NAMES, SETTINGS, toVariable } from '../../src/config/settings.ts';
 
 const ROOT = resolve(import.meta.dir, '../..');
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { inspect } from 'node:util';
-import { type Config, ConfigError, parseConfig } from '../../src/config.ts';
-import type { Environment } from '../../src/config-sources.ts';
-import { SETTING_NAMES, SETTINGS, type SettingName, toVariable } from '../../src/settings.ts';
+import { type Config, ConfigError, parseConfig } from '../../src/config/config.ts';
+import type { Environment } from '../../src/config/config-sources.ts';
+import { SETTING_NAMES, SETTINGS, type SettingName, toVariable } from '../../src/config/settings.ts';
 
 const FILE = 'settings.yaml';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { inspect } from 'node:util';
-import { type Config, ConfigError, parseConfig } from '../../src/config.ts';
-import type { Environment } from '../../src/config-sources.ts';
-import type { ProviderSettings } from '../../src/providers/provider-settings.ts';
+import { type Config, ConfigError, parseConfig } from '../../src/config/config.ts';
+import type { Environment } from '../../src/config/config-sources.ts';
+import type { ProviderSettings } from '../../src/providers/routing/provider-settings.ts';
 
 const FILE = 'models.yaml';
 const KEY = 'sk-do-not-print-me';

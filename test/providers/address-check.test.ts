@@ -4,8 +4,8 @@ import {
   classifyAddress,
   createAddressCheck,
   type LookUp,
-} from '../../src/providers/address-check.ts';
-import { createUpstream, type FetchPort, type UpstreamCall } from '../../src/providers/upstream.ts';
+} from '../../src/providers/outbound/address-check.ts';
+import { createUpstream, type FetchPort, type UpstreamCall } from '../../src/providers/outbound/upstream.ts';
 import { AUTHORITY, CERTIFICATE, CERTIFICATE_KEY } from '../support/certificate.ts';
 import { catchProviderError } from '../support/provider-calls.ts';
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test';
-import { createCallLimit, limitCalls } from '../../src/providers/call-limit.ts';
 import {
   type CallOptions,
   type ChatEvent,
   type Provider,
   ProviderError,
 } from '../../src/providers/provider.ts';
+import { createCallLimit, limitCalls } from '../../src/providers/routing/call-limit.ts';
 
 const CREDENTIALS = { apiKey: null, baseUrl: null, fromRequest: false };
 const toOptions = (signal: AbortSignal = new AbortController().signal): CallOptions => ({

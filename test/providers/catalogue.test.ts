@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'bun:test';
-import { isLoopbackHost } from '../../src/providers/base-url.ts';
 import {
   CATALOGUE,
   findEntry,
@@ -8,7 +7,8 @@ import {
   normalizeBaseUrl,
   type ProviderEntry,
   toHosts,
-} from '../../src/providers/catalogue.ts';
+} from '../../src/providers/catalogue/catalogue.ts';
+import { isLoopbackHost } from '../../src/providers/routing/base-url.ts';
 
 test('knows at least sixty providers', () => {
   expect(CATALOGUE.length).toBeGreaterThanOrEqual(60);

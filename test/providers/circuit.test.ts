@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'bun:test';
-import { type CircuitPolicy, type CircuitView, createCircuits } from '../../src/providers/circuit.ts';
+import {
+  type CircuitPolicy,
+  type CircuitView,
+  createCircuits,
+} from '../../src/providers/outbound/circuit.ts';
+import { createUpstream, type UpstreamCall } from '../../src/providers/outbound/upstream.ts';
 import { ProviderError } from '../../src/providers/provider.ts';
-import { createUpstream, type UpstreamCall } from '../../src/providers/upstream.ts';
 import { catchProviderError, waitUntil } from '../support/provider-calls.ts';
 
 const POLICY: CircuitPolicy = { failuresMax: 3, openMs: 1000, openMaxMs: 4000 };

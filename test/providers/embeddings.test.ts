@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'bun:test';
-import { readModelSettings } from '../../src/model-settings.ts';
+import { readModelSettings } from '../../src/config/model-settings.ts';
 import type { EmbeddingModel } from '../../src/providers/embedder.ts';
-import { embedTexts } from '../../src/providers/embedding-batches.ts';
-import { estimateEmbeddingTokens, splitWindows } from '../../src/providers/embedding-windows.ts';
-import { createEmbedders, OPENAI_EMBEDDING } from '../../src/providers/embeddings.ts';
+import { embedTexts } from '../../src/providers/embeddings/embedding-batches.ts';
+import { estimateEmbeddingTokens, splitWindows } from '../../src/providers/embeddings/embedding-windows.ts';
+import { createEmbedders, OPENAI_EMBEDDING } from '../../src/providers/embeddings/embeddings.ts';
 import {
   type CallOptions,
   type Provider,
   ProviderError,
   type RequestHeaders,
 } from '../../src/providers/provider.ts';
-import { NO_MODEL_SETTINGS } from '../../src/providers/provider-settings.ts';
-import { createRouter } from '../../src/providers/router.ts';
+import { NO_MODEL_SETTINGS } from '../../src/providers/routing/provider-settings.ts';
+import { createRouter } from '../../src/providers/routing/router.ts';
 
 const LIMITS = { textsMax: 4, tokensMax: 1000, textTokensMax: 100, dimensions: null };
 

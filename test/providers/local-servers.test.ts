@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { DETECTION_MS, findLocalServers } from '../../src/providers/local-servers.ts';
+import { DETECTION_MS, findLocalServers } from '../../src/providers/routing/local-servers.ts';
 
 type Routes = Readonly<Record<string, Response | (() => Response | Promise<Response>)>>;
 const servers: { stop(closeActive: boolean): Promise<void> }[] = [];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
+import { readModelSettings } from '../../src/config/model-settings.ts';
+import type { ModelSections } from '../../src/config/provider-config-schema.ts';
 import { ApiError } from '../../src/errors.ts';
-import { readModelSettings } from '../../src/model-settings.ts';
-import type { ModelSections } from '../../src/provider-config-schema.ts';
 import { toRecord } from '../../src/providers/json-values.ts';
 import {
   type CallOptions,
@@ -12,7 +12,7 @@ import {
   type RequestHeaders,
   type ResolvedModel,
 } from '../../src/providers/provider.ts';
-import { createRouter, type RouterOptions } from '../../src/providers/router.ts';
+import { createRouter, type RouterOptions } from '../../src/providers/routing/router.ts';
 
 /** Only told apart, never called. */
 function createNamedProvider(id: string): Provider {

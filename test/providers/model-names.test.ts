@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { findEntry } from '../../src/providers/catalogue.ts';
-import { guessProvider, matchesName, splitPrefix } from '../../src/providers/model-names.ts';
+import { findEntry } from '../../src/providers/catalogue/catalogue.ts';
+import { guessProvider, matchesName, splitPrefix } from '../../src/providers/routing/model-names.ts';
 
 describe('a name without a prefix', () => {
   const NAMES: readonly (readonly [provider: string | null, names: readonly string[]])[] = [

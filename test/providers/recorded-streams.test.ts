@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { createChatReply } from '../../src/providers/openai/chat-reply.ts';
+import type { UpstreamAnswer } from '../../src/providers/outbound/upstream-answer.ts';
 import type { ChatEvent } from '../../src/providers/provider.ts';
-import type { UpstreamAnswer } from '../../src/providers/upstream-answer.ts';
 import { joinCalls, joinText } from '../support/provider-calls.ts';
 
 /** Streams in the shapes that servers really send, each with what it says. */

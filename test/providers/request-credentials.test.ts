@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test';
-import { readModelSettings } from '../../src/model-settings.ts';
-import type { ModelSections } from '../../src/provider-config-schema.ts';
-import { CATALOGUE, type ProviderEntry } from '../../src/providers/catalogue.ts';
-import { toEmbeddingHeaders, toParameterFields } from '../../src/providers/embedding-headers.ts';
+import { readModelSettings } from '../../src/config/model-settings.ts';
+import type { ModelSections } from '../../src/config/provider-config-schema.ts';
+import { CATALOGUE, type ProviderEntry } from '../../src/providers/catalogue/catalogue.ts';
 import { type Provider, ProviderError, type RequestHeaders } from '../../src/providers/provider.ts';
-import { bindHeaders } from '../../src/providers/request-credentials.ts';
-import { readRequestParameters } from '../../src/providers/request-parameters.ts';
-import { createRouter } from '../../src/providers/router.ts';
+import { toEmbeddingHeaders, toParameterFields } from '../../src/providers/routing/embedding-headers.ts';
+import { bindHeaders } from '../../src/providers/routing/request-credentials.ts';
+import { readRequestParameters } from '../../src/providers/routing/request-parameters.ts';
+import { createRouter } from '../../src/providers/routing/router.ts';
 
 /** Only told apart, never called. */
 const SILENT: Provider = {

@@ -6,8 +6,8 @@ import { createIds } from '../../src/ids.ts';
 import { createLog } from '../../src/log.ts';
 import { createOpenAiProvider } from '../../src/providers/openai/openai-provider.ts';
 import { RETRY_POLICY, withRetries } from '../../src/providers/openai/retry.ts';
+import { createUpstream } from '../../src/providers/outbound/upstream.ts';
 import { ProviderError } from '../../src/providers/provider.ts';
-import { createUpstream } from '../../src/providers/upstream.ts';
 import {
   catchProviderError,
   collectEvents,

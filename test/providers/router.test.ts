@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { ApiError } from '../../src/errors.ts';
-import { parseOperatorBaseUrl, parseRequestBaseUrl } from '../../src/providers/base-url.ts';
 import { type Provider, ProviderError, type RequestHeaders } from '../../src/providers/provider.ts';
-import { createRouter, type RouterOptions } from '../../src/providers/router.ts';
+import { parseOperatorBaseUrl, parseRequestBaseUrl } from '../../src/providers/routing/base-url.ts';
+import { createRouter, type RouterOptions } from '../../src/providers/routing/router.ts';
 
 /** Only told apart, never called. */
 function createNamedProvider(id: string): Provider {

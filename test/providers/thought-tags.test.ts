@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { createThoughtTeller } from '../../src/providers/chat/thought-tags.ts';
 import type { ChatEvent } from '../../src/providers/provider.ts';
-import { createThoughtTeller } from '../../src/providers/thought-tags.ts';
 
 const FINISH: ChatEvent = { type: 'finish', reason: 'stop' };
 

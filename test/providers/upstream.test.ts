@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { OPENAI_STYLE } from '../../src/providers/openai/wire-call.ts';
-import { createUpstream, type UpstreamCall } from '../../src/providers/upstream.ts';
+import { createUpstream, type UpstreamCall } from '../../src/providers/outbound/upstream.ts';
 import {
   catchProviderError,
   collectEvents,

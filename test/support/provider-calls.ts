@@ -2,9 +2,14 @@
 
 import { systemClock } from '../../src/clock.ts';
 import { createIds } from '../../src/ids.ts';
-import type { ConnectionProbe } from '../../src/providers/call-watch.ts';
 import { createOpenAiProvider } from '../../src/providers/openai/openai-provider.ts';
 import type { RetryPolicy } from '../../src/providers/openai/retry.ts';
+import type { ConnectionProbe } from '../../src/providers/outbound/call-watch.ts';
+import {
+  createUpstream,
+  type FetchPort,
+  type UpstreamTimeouts,
+} from '../../src/providers/outbound/upstream.ts';
 import {
   type CallOptions,
   type ChatEvent,
@@ -12,7 +17,6 @@ import {
   type Provider,
   ProviderError,
 } from '../../src/providers/provider.ts';
-import { createUpstream, type FetchPort, type UpstreamTimeouts } from '../../src/providers/upstream.ts';
 
 /** Waits of a millisecond: a test is about how often and why, not about how long. */
 export const QUICK_RETRIES: RetryPolicy = Object.freeze({

@@ -1,6 +1,6 @@
 /** Anthropic's Messages API. */
 
-import { PLAIN_CALL_IDS } from '../call-ids.ts';
+import { PLAIN_CALL_IDS } from '../chat/call-ids.ts';
 import { toList, toRecord, toText } from '../json-values.ts';
 import type { ModelInfo } from '../provider.ts';
 import { toVersionedUrl } from './base-urls.ts';

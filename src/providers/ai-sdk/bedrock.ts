@@ -1,7 +1,7 @@
 /** Amazon Bedrock: Converse for chat, InvokeModel for embeddings; each call is signed by the package, or carries an API key. */
 
 import type { AmazonBedrockProvider } from '@ai-sdk/amazon-bedrock';
-import { PLAIN_CALL_IDS } from '../call-ids.ts';
+import { PLAIN_CALL_IDS } from '../chat/call-ids.ts';
 import { type Credentials, ProviderError } from '../provider.ts';
 import { CLAUDE_RULES } from './anthropic.ts';
 import type { Access, EmbeddingProtocol, EmbedRequest, PromptRules, Protocol } from './protocol.ts';

@@ -1,8 +1,8 @@
 /** Chats with a provider that is spoken to by a package: as events, and in OpenAI's wire format. */
 
 import { toSeconds } from '../../clock.ts';
-import { readRelayedChat } from '../chat-request.ts';
-import { type ChoiceEvents, sumUsage, toChatResponse } from '../chat-wire.ts';
+import { readRelayedChat } from '../chat/chat-request.ts';
+import { type ChoiceEvents, sumUsage, toChatResponse } from '../chat/chat-wire.ts';
 import type { JsonRecord } from '../json-values.ts';
 import type { CallOptions, ChatEvent, ChatRequest } from '../provider.ts';
 import { type BegunTurn, beginTurn, prepareTurn } from './chat-turn.ts';

@@ -6,9 +6,9 @@
 import { createSign } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { type JsonRecord, parseJson, toRecord, toText } from '../json-values.ts';
+import { type AccessToken, createTokenCache } from '../outbound/token-cache.ts';
+import type { Upstream } from '../outbound/upstream.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
-import { type AccessToken, createTokenCache } from '../token-cache.ts';
-import type { Upstream } from '../upstream.ts';
 import { sendUpstream } from './upstream-fetch.ts';
 
 /** The one address: what credentials say of it themselves is not followed, for whoever sends them could send others. */

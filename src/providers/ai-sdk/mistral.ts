@@ -1,6 +1,6 @@
 /** Mistral's API: near to OpenAI's, with lists of thoughts and texts as content, and ids of nine characters. */
 
-import type { CallIdRule } from '../call-ids.ts';
+import type { CallIdRule } from '../chat/call-ids.ts';
 import { toList, toRecord, toText } from '../json-values.ts';
 import type { ModelInfo } from '../provider.ts';
 import { toVersionedUrl } from './base-urls.ts';

@@ -1,10 +1,10 @@
 /** The parts of a package's stream as the port's events. */
 
 import type { LanguageModelV4StreamPart, SharedV4ProviderMetadata } from '@ai-sdk/provider';
+import { createThoughtTeller } from '../chat/thought-tags.ts';
 import { type JsonRecord, toRecord, toText } from '../json-values.ts';
 import { createToolCallAssembler, type ToolCallAssembler } from '../openai/tool-calls.ts';
 import type { ChatEvent } from '../provider.ts';
-import { createThoughtTeller } from '../thought-tags.ts';
 import type { AnswerErrorContext } from './answer-errors.ts';
 import { createEarlyEnd, toFinishReason, toUsage } from './finish.ts';
 import type { KeptThought, KeptTurn } from './kept-turn.ts';

@@ -1,9 +1,9 @@
 /** Pictures and files of a conversation: as data, or fetched for providers that do not fetch themselves. */
 
 import { toRecord, toText } from '../json-values.ts';
+import type { Upstream } from '../outbound/upstream.ts';
+import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type CallOptions, type ChatMessage, ProviderError } from '../provider.ts';
-import type { Upstream } from '../upstream.ts';
-import type { UpstreamAnswer } from '../upstream-answer.ts';
 
 export interface FileData {
   readonly mediaType: string;

@@ -6,7 +6,7 @@ import type {
   LanguageModelV4Prompt,
   LanguageModelV4TextPart,
 } from '@ai-sdk/provider';
-import { toOutgoingCallId } from '../call-ids.ts';
+import { toOutgoingCallId } from '../chat/call-ids.ts';
 import { type JsonRecord, parseJson, toList, toRecord, toText } from '../json-values.ts';
 import { type ChatMessage, ProviderError } from '../provider.ts';
 import { readKeptTurn, toProviderOptions } from './kept-turn.ts';

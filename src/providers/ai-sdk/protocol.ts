@@ -1,7 +1,7 @@
 /** What a provider with a protocol of its own is to the adapter: where it is, what it wants, and the package that speaks it. */
 
 import type { LanguageModelV4, LanguageModelV4CallOptions } from '@ai-sdk/provider';
-import type { CallIdRule } from '../call-ids.ts';
+import type { CallIdRule } from '../chat/call-ids.ts';
 import type { CallOptions, Credentials, ModelInfo } from '../provider.ts';
 import type { PackageFetch } from './upstream-fetch.ts';
 

@@ -3,9 +3,9 @@
 import type { Clock } from '../../clock.ts';
 import { parseJson, toRecord } from '../json-values.ts';
 import { holdsError } from '../openai/error-mapping.ts';
+import type { Upstream, UpstreamCall } from '../outbound/upstream.ts';
+import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
-import type { Upstream, UpstreamCall } from '../upstream.ts';
-import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { toAnswerError, toEventError } from './answer-errors.ts';
 import { toSecrets } from './secrets.ts';
 

@@ -1,8 +1,8 @@
 /** Chunks of a chat completion, as any OpenAI-compatible server writes them, to the port's events. */
 
+import { createThoughtTeller } from '../chat/thought-tags.ts';
 import { type JsonRecord, toList, toRecord, toText } from '../json-values.ts';
 import { type ChatEvent, type ChatUsage, type FinishReason, ProviderError } from '../provider.ts';
-import { createThoughtTeller } from '../thought-tags.ts';
 import { type ErrorContext, holdsError, toInlineError } from './error-mapping.ts';
 import { type AssemblerOptions, createToolCallAssembler } from './tool-calls.ts';
 

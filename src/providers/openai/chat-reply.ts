@@ -1,8 +1,8 @@
 /** One answer to a chat request, read piece by piece into the port's events. */
 
 import { parseJson, toRecord } from '../json-values.ts';
+import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type ChatEvent, ProviderError } from '../provider.ts';
-import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { createChatMapper, type MapperOptions } from './chat-mapper.ts';
 import { toInlineError } from './error-mapping.ts';
 import { createSseParser, type SseEvent } from './sse-parser.ts';

@@ -4,6 +4,8 @@ import type { Clock } from '../../clock.ts';
 import type { Ids } from '../../ids.ts';
 import type { Log } from '../../log.ts';
 import { type JsonRecord, parseJson, toList, toRecord, toText } from '../json-values.ts';
+import type { Upstream } from '../outbound/upstream.ts';
+import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import {
   type CallOptions,
   type ChatEvent,
@@ -11,8 +13,6 @@ import {
   type Provider,
   ProviderError,
 } from '../provider.ts';
-import type { Upstream } from '../upstream.ts';
-import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { type ChatReply, createChatReply, TRAILER_MS } from './chat-reply.ts';
 import {
   type AskEmbeddings,

@@ -1,8 +1,8 @@
 /** Any other endpoint of OpenAI's API at a server that has it: the request as it came, the answer as it comes. */
 
 import type { Clock } from '../../clock.ts';
+import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type CallOptions, type PassedRequest, ProviderError } from '../provider.ts';
-import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { checkDocument, createRelayStream, refuseHtml, STREAM_INIT } from './relay.ts';
 import { createStreamRepair, type RepairOptions } from './reply-repair.ts';
 import { isConnection, type Retry, type Send, toContext } from './send.ts';

@@ -1,8 +1,8 @@
 /** Requests handed through to an OpenAI-compatible server: the bytes as they come, only ends made sure of. */
 
 import { parseJson, toList, toRecord } from '../json-values.ts';
+import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { ProviderError } from '../provider.ts';
-import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { type ErrorContext, holdsError, toInlineError } from './error-mapping.ts';
 import { createFrameCutter } from './frame-cutter.ts';
 import {

@@ -1,6 +1,6 @@
 /** Requests as servers take them that speak OpenAI's protocol, but not all of it. What a server takes stays as it came. */
 
-import { type CallIdRule, toOutgoingCallId } from '../call-ids.ts';
+import { type CallIdRule, toOutgoingCallId } from '../chat/call-ids.ts';
 import { type JsonRecord, toList, toRecord } from '../json-values.ts';
 import { ProviderError, type Quirks, type UpstreamStyle } from '../provider.ts';
 import { isEmpty } from './wire-call.ts';

@@ -2,9 +2,9 @@
 
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
+import type { Upstream, UpstreamCall } from '../outbound/upstream.ts';
+import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
-import type { Upstream, UpstreamCall } from '../upstream.ts';
-import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { type ErrorContext, toStatusError } from './error-mapping.ts';
 import { RETRY_POLICY, type RetryPolicy, withRetries } from './retry.ts';
 import { toCallUrl, toSecrets, toStyle } from './wire-call.ts';

@@ -1,7 +1,7 @@
 /** Where a call goes at a server that speaks OpenAI's protocol, and what must not be told of it. */
 
-import { isOpenAiHost, OPENAI_BASE_URL } from '../base-url.ts';
 import type { CallOptions, Credentials, UpstreamStyle } from '../provider.ts';
+import { isOpenAiHost, OPENAI_BASE_URL } from '../routing/base-url.ts';
 
 /** How OpenAI itself is spoken to, and every server of which nothing else is known. */
 export const OPENAI_STYLE: UpstreamStyle = Object.freeze({

@@ -6,8 +6,8 @@
 
 import { type Clock, toSeconds } from '../../clock.ts';
 import type { Ids } from '../../ids.ts';
-import { readRelayedChat } from '../chat-request.ts';
-import { toChatResponse } from '../chat-wire.ts';
+import { readRelayedChat } from '../chat/chat-request.ts';
+import { toChatResponse } from '../chat/chat-wire.ts';
 import { type JsonRecord, toText } from '../json-values.ts';
 import {
   type CallOptions,

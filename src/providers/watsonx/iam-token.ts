@@ -3,9 +3,9 @@
 import type { Clock } from '../../clock.ts';
 import { parseJson, toRecord, toText } from '../json-values.ts';
 import { toStatusError } from '../openai/error-mapping.ts';
+import { type AccessToken, createTokenCache } from '../outbound/token-cache.ts';
+import type { Upstream } from '../outbound/upstream.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
-import { type AccessToken, createTokenCache } from '../token-cache.ts';
-import type { Upstream } from '../upstream.ts';
 
 export const IAM_TOKEN_URL = 'https://iam.cloud.ibm.com/identity/token';
 

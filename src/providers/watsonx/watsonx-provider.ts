@@ -2,6 +2,8 @@
 
 import { type JsonRecord, parseJson, toRecord, toText } from '../json-values.ts';
 import { createOpenAiProvider, type OpenAiProviderOptions } from '../openai/openai-provider.ts';
+import type { Upstream } from '../outbound/upstream.ts';
+import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import {
   type CallOptions,
   type Credentials,
@@ -9,8 +11,6 @@ import {
   ProviderError,
   type Quirks,
 } from '../provider.ts';
-import type { Upstream } from '../upstream.ts';
-import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { createIamTokens } from './iam-token.ts';
 import {
   type Billing,

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { systemClock } from '../../../src/clock.ts';
 import { createIds } from '../../../src/ids.ts';
-import { createAddressCheck } from '../../../src/providers/address-check.ts';
 import { PICTURE_BYTES_MAX, PICTURES_MAX } from '../../../src/providers/ai-sdk/pictures.ts';
 import { createAiSdkProviders } from '../../../src/providers/ai-sdk/providers.ts';
-import { createUpstream } from '../../../src/providers/upstream.ts';
+import { createAddressCheck } from '../../../src/providers/outbound/address-check.ts';
+import { createUpstream } from '../../../src/providers/outbound/upstream.ts';
 import {
   createProtocolProviders,
   type ProtocolProviders,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { systemClock } from '../../../src/clock.ts';
 import { createIds } from '../../../src/ids.ts';
+import { createUpstream } from '../../../src/providers/outbound/upstream.ts';
 import type { CallOptions, ChatMessage, Provider } from '../../../src/providers/provider.ts';
-import { createUpstream } from '../../../src/providers/upstream.ts';
 import { createWatsonxProvider } from '../../../src/providers/watsonx/watsonx-provider.ts';
 import {
   catchProviderError,

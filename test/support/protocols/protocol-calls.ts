@@ -4,8 +4,8 @@ import { systemClock } from '../../../src/clock.ts';
 import { createIds } from '../../../src/ids.ts';
 import type { AiSdkProviderId } from '../../../src/providers/ai-sdk/protocol.ts';
 import { createAiSdkProviders } from '../../../src/providers/ai-sdk/providers.ts';
+import { createUpstream, type UpstreamTimeouts } from '../../../src/providers/outbound/upstream.ts';
 import type { CallOptions, Credentials, Provider } from '../../../src/providers/provider.ts';
-import { createUpstream, type UpstreamTimeouts } from '../../../src/providers/upstream.ts';
 import { QUICK_RETRIES } from '../provider-calls.ts';
 
 export type ProtocolProviders = Readonly<Record<AiSdkProviderId, Provider>>;

@@ -1,0 +1,170 @@
+/** The command line: which command, which flags, and the help that is printed of both. */
+
+import { parseArgs } from 'node:util';
+import { findClosest } from '../suggestion.ts';
+import { SECRET_VARIABLE, SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
+
+export const COMMANDS = Object.freeze({
+  serve: 'Serve the API. This is what happens without a command.',
+  version: 'Print the version.',
+  help: 'Print this text.',
+});
+
+export type CommandName = keyof typeof COMMANDS;
+
+export interface CommandLine {
+  readonly command: CommandName;
+  /** What was given for each flag, in order; a switch without a value gives `true`. */
+  readonly values: ReadonlyMap<string, readonly string[]>;
+  /** What is wrong with the command line; empty where nothing is. */
+  readonly problems: readonly string[];
+}
+
+/** Takes a file as `--config` does: the one flag that is no setting. */
+export const CONFIG_FLAG = 'config';
+
+const SWITCH_GIVEN = 'true';
+const NEGATION = 'no-';
+
+/** `argv` is what follows the program's name. */
+export function parseCommandLine(argv: readonly string[]): CommandLine {
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: toParseOptions(),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const values = new Map<string, string[]>();
+  const problems: string[] = [];
+  const words: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === 'positional') words.push(token.value);
+    if (token.kind !== 'option') continue;
+    const read = readFlag(token.name, token.rawName, token.value);
+    if (typeof read === 'string') problems.push(read);
+    else values.set(read.flag, [...(values.get(read.flag) ?? []), read.value]);
+  }
+  return { command: toCommand(words, values, problems), values, problems };
+}
+
+function toParseOptions(): Record<string, { type: 'string' | 'boolean'; short?: string }> {
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {
+    [CONFIG_FLAG]: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean', short: 'v' },
+  };
+  for (const name of SETTING_NAMES) {
+    const { flag, argument } = SETTINGS[name];
+    options[flag] = { type: argument === null ? 'boolean' : 'string' };
+  }
+  return options;
+}
+
+/** A flag and its value, or what is wrong with it. */
+function readFlag(
+  name: string,
+  rawName: string,
+  value: string | undefined,
+): { flag: string; value: string } | string {
+  const switches = ['help', 'version', ...toFlags((setting) => setting.argument === null)];
+  if (switches.includes(name)) return { flag: name, value: value ?? SWITCH_GIVEN };
+  const positive = name.startsWith(NEGATION) ? name.slice(NEGATION.length) : '';
+  if (switches.includes(positive) && value === undefined) return { flag: positive, value: 'false' };
+  const valued = [CONFIG_FLAG, ...toFlags((setting) => setting.argument !== null)];
+  if (!valued.includes(name)) return toUnknownFlag(rawName, name, [...switches, ...valued]);
+  if (value === undefined || value.startsWith('--')) return `${rawName} needs a value.`;
+  return { flag: name, value };
+}
+
+function toFlags(isWanted: (setting: Setting) => boolean): string[] {
+  return SETTING_NAMES.map((name): Setting => SETTINGS[name])
+    .filter(isWanted)
+    .map((setting) => setting.flag);
+}
+
+function toUnknownFlag(rawName: string, name: string, flags: readonly string[]): string {
+  const closest = findClosest(name, flags);
+  const hint = closest === null ? 'See --help.' : `Did you mean --${closest}?`;
+  return `There is no flag ${rawName}. ${hint}`;
+}
+
+function toCommand(
+  words: readonly string[],
+  values: ReadonlyMap<string, readonly string[]>,
+  problems: string[],
+): CommandName {
+  if (values.has('help')) return 'help';
+  if (values.has('version')) return 'version';
+  const [word = 'serve', extra] = words;
+  // After an unknown flag a word may well be its value: one complaint is enough.
+  const isClear = problems.length === 0;
+  if (!isCommand(word)) {
+    const closest = findClosest(word, Object.keys(COMMANDS));
+    const hint = closest === null ? 'See --help.' : `Did you mean '${closest}'?`;
+    if (isClear) problems.push(`There is no command '${word}'. ${hint}`);
+    return 'help';
+  }
+  if (isClear && extra !== undefined && word !== 'help') {
+    problems.push(`'${extra}' is one word too many after '${word}'.`);
+  }
+  return word;
+}
+
+function isCommand(word: string): word is CommandName {
+  return Object.hasOwn(COMMANDS, word);
+}
+
+/** The provider's variables, which are no settings of ours: everybody uses these names. */
+const PROVIDER_VARIABLES: readonly (readonly [string, string])[] = Object.freeze([
+  ['OPENAI_API_KEY', 'The key for the language model, where a request brings none.'],
+  [
+    'OPENAI_BASE_URL',
+    "The model's server: any that speaks OpenAI's protocol. Without it OpenAI itself, or a local one that is found at start.",
+  ],
+  [
+    'ANTHROPIC_API_KEY, …',
+    'The key of another provider (GEMINI_API_KEY, MISTRAL_API_KEY, GROQ_API_KEY, …), whose models are',
+  ],
+  ['', "then asked for as 'anthropic/claude-…'. docs/providers.md has them all."],
+]);
+
+const COLUMN = 30;
+
+export function toHelp(): string {
+  const lines = [
+    "understudy: a server for programs written against OpenAI's Assistants API, with any language model behind it.",
+    '',
+    'Usage: understudy [command] [flags]',
+    '',
+    'Commands:',
+    ...Object.entries(COMMANDS).map(([name, about]) => toRow(name, about)),
+    '',
+    'Flags of serve (a flag wins over its variable, the variable over the file):',
+    ...SETTING_NAMES.flatMap((name) => toSettingRows(SETTINGS[name])),
+    toRow('--config FILE', 'A JSON or YAML file with settings, under the names of their flags.'),
+    toRow('', `${toVariable(CONFIG_FLAG)}`),
+    toRow('-h, --help', 'Print this text.'),
+    toRow('-v, --version', 'Print the version.'),
+    '',
+    'Secrets (in the environment only):',
+    toRow(SECRET_VARIABLE, 'Seals keys that came with a request while files are read for it, so that the'),
+    toRow('', 'reading goes on after a restart. At least 16 characters. Never stored.'),
+    '',
+    'Language models:',
+    ...PROVIDER_VARIABLES.map(([name, about]) => toRow(name, about)),
+    toRow('understudy/rehearsal', 'A built-in stand-in for a model: offline, for trying things out.'),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function toSettingRows(setting: Setting): string[] {
+  const { flag, argument, about, fallback } = setting;
+  const shown = argument === null ? `--${flag}` : `--${flag} ${argument}`;
+  const value = Array.isArray(fallback) ? 'none' : argument === null ? 'off' : String(fallback) || 'none';
+  return [toRow(shown, about), toRow('', `${toVariable(flag)}, default ${value}`)];
+}
+
+function toRow(left: string, right: string): string {
+  return `  ${left.padEnd(COLUMN)}${right}`.trimEnd();
+}

@@ -1,0 +1,278 @@
+/**
+ * The configuration: flags over environment over file, checked, frozen. Nothing else reads the environment.
+ */
+
+import { readFileSync } from 'node:fs';
+import { Value } from '@sinclair/typebox/value';
+import type { ModelSettings } from '../providers/routing/provider-settings.ts';
+import { Secret } from '../secret.ts';
+import { parseCommandLine } from './command-line.ts';
+import {
+  type Environment,
+  findOddVariables,
+  findSource,
+  isList,
+  type ReadFile,
+  readConfigFile,
+  readVariable,
+  type Source,
+} from './config-sources.ts';
+import { type ModelFindings, readModelSettings } from './model-settings.ts';
+import { readModelSections } from './provider-config.ts';
+import { findOddSections } from './provider-config-checks.ts';
+import type { ModelSections } from './provider-config-schema.ts';
+import {
+  SECRET_VARIABLE,
+  SETTING_NAMES,
+  SETTINGS,
+  type Setting,
+  type SettingName,
+  type Settings,
+  SettingsSchema,
+} from './settings.ts';
+
+export interface Config {
+  readonly settings: Settings;
+  /** Providers and models, as the environment and the file say them. */
+  readonly models: ModelSettings;
+  /** What the file says of them, for the workers. */
+  readonly sections: ModelSections | null;
+  /** The operator's key for the language model. */
+  readonly openAiApiKey: Secret | null;
+  /** Without a slash at its end. */
+  readonly openAiBaseUrl: string | null;
+  /** Under which keys that came with a request are sealed while files are read for it. */
+  readonly sealingSecret: Secret | null;
+  /** Whether a variable sends calls to the internet by a proxy, which Bun heeds. */
+  readonly hasProxy: boolean;
+  /** What is odd, but does not stop the server. */
+  readonly warnings: readonly string[];
+}
+
+/** Says everything that is wrong with the configuration at once. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** `argv` is what follows the program's name. Throws `ConfigError`. */
+export function parseConfig(argv: readonly string[], env: Environment, readFile: ReadFile): Config {
+  const { values, problems: found } = parseCommandLine(argv);
+  const problems = [...found];
+  const file = readConfigFile(values, env, readFile, problems);
+  const settings: Record<string, unknown> = {};
+  for (const name of SETTING_NAMES) {
+    const setting: Setting = SETTINGS[name];
+    const source = findSource(setting, values, env, file);
+    settings[name] = source === null ? setting.fallback : readValue(setting, source, problems);
+  }
+  const sections = file === null ? null : readModelSections(file.content, file.path, problems);
+  const models = findModels(settings, sections, env, readFile);
+  problems.push(...models.problems);
+  const sealingSecret = readSealingSecret(env, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  checkSettings(settings);
+  checkTogether(settings, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  const odd = sections === null || file === null ? [] : findOddSections(sections, file.path);
+  return toFrozen({
+    settings,
+    ...toModelParts(models),
+    sections,
+    sealingSecret,
+    hasProxy: findProxy(env),
+    warnings: [...findOddVariables(env), ...odd, ...models.warnings],
+  });
+}
+
+/** The configuration of this process. Throws `ConfigError`. */
+export function readConfig(argv: readonly string[]): Config {
+  return parseConfig(argv, process.env, readTextFile);
+}
+
+// ——— What a value is ———
+
+function readValue(setting: Setting, source: Source, problems: string[]): unknown {
+  const value = toTyped(setting, source.value);
+  if (Value.Check(setting.schema, value)) return value;
+  problems.push(toProblem(setting, source, value));
+  return setting.fallback;
+}
+
+const TRUE = /^(true|1|yes|on)$/i;
+const FALSE = /^(false|0|no|off)$/i;
+
+/** Text as what the setting holds; what does not fit is left as it is, for the check to refuse. */
+function toTyped(setting: Setting, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (typeof setting.fallback === 'number') return /^\d+$/.test(value) ? Number(value) : value;
+  if (typeof setting.fallback !== 'boolean') return value;
+  if (TRUE.test(value)) return true;
+  return FALSE.test(value) ? false : value;
+}
+
+function toProblem(setting: Setting, source: Source, value: unknown): string {
+  const planned = typeof value === 'string' ? setting.planned?.[value] : undefined;
+  if (planned !== undefined) return `${source.name}: '${value}' ${planned}. There is ${toChoices(setting)}.`;
+  const shown = JSON.stringify(value)?.slice(0, 100) ?? String(value);
+  return `${source.name} must be ${toExpected(setting)}, not ${shown}.`;
+}
+
+function toExpected(setting: Setting): string {
+  const { schema } = setting;
+  if (typeof setting.fallback === 'number')
+    return `a whole number from ${schema.minimum} to ${schema.maximum}`;
+  if (typeof setting.fallback === 'boolean') return 'true or false';
+  if (schema.anyOf !== undefined || schema.const !== undefined) return toChoices(setting);
+  if (setting === SETTINGS.corsOrigins) return 'origins like https://app.example, or *';
+  if (setting === SETTINGS.allowUpstreams) return 'hosts like models.example or 10.0.0.5:8000';
+  return isList(setting) ? 'a list of names' : `text of at most ${schema.maxLength} characters`;
+}
+
+function toChoices({ schema }: Setting): string {
+  const choices: string[] = (schema.anyOf ?? []).map((choice: { const: string }) => choice.const);
+  const last = choices.pop() ?? String(schema.const);
+  return choices.length === 0 ? last : `${choices.join(', ')} or ${last}`;
+}
+
+// ——— What fits together ———
+
+function checkSettings(settings: unknown): asserts settings is Settings {
+  if (!Value.Check(SettingsSchema, settings)) {
+    const [first] = [...Value.Errors(SettingsSchema, settings)];
+    throw new ConfigError([`The settings do not hold: ${first?.path} ${first?.message}.`]);
+  }
+}
+
+function checkTogether(settings: Settings, problems: string[]): void {
+  const { host, auth, allowOpen, dataDirectory } = settings;
+  if (auth === 'none' && !allowOpen && !isLoopback(host)) {
+    problems.push(
+      `--host ${host} would let in everybody who can reach this machine, because --auth is none. Add --allow-open if that is meant.`,
+    );
+  }
+  if (/^~(\/|$)/.test(dataDirectory)) {
+    problems.push(`--data ${dataDirectory}: only a shell knows what ~ means. Write the whole path.`);
+  }
+}
+
+/** Whether only this machine can reach a server that listens there. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+// ——— Models, and secrets ———
+
+/** Less could be guessed by whoever gets hold of the database. */
+const SECRET_LENGTH_MIN = 16;
+const OPENAI = 'openai';
+
+function findModels(
+  settings: Readonly<Record<string, unknown>>,
+  sections: ModelSections | null,
+  env: Environment,
+  readFile: ReadFile,
+): ModelFindings {
+  const { allowUpstreams, embeddingModel, rewriteModel } = settings;
+  return readModelSettings({
+    env,
+    readFile,
+    sections,
+    // What does not fit has been complained of by now.
+    allowedHosts: Value.Check(SETTINGS.allowUpstreams.schema, allowUpstreams) ? allowUpstreams : [],
+    ownModels: [embeddingModel, rewriteModel].filter(
+      (name) => typeof name === 'string' && name !== '',
+    ) as string[],
+  });
+}
+
+function toModelParts({
+  settings,
+}: ModelFindings): Pick<Config, 'models' | 'openAiApiKey' | 'openAiBaseUrl'> {
+  const openAi = settings.providers.get(OPENAI);
+  return { models: settings, openAiApiKey: openAi?.apiKey ?? null, openAiBaseUrl: openAi?.baseUrl ?? null };
+}
+
+function readSealingSecret(env: Environment, problems: string[]): Secret | null {
+  const text = readVariable(env, SECRET_VARIABLE);
+  if (text === null) return null;
+  if (text.length < SECRET_LENGTH_MIN) {
+    problems.push(`${SECRET_VARIABLE} must have at least ${SECRET_LENGTH_MIN} characters.`);
+  }
+  return new Secret(text);
+}
+
+const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'];
+
+function findProxy(env: Environment): boolean {
+  return PROXY_VARIABLES.some(
+    (name) => readVariable(env, name) !== null || readVariable(env, name.toLowerCase()) !== null,
+  );
+}
+
+// ——— Handing it to a worker ———
+
+const WORKER_VARIABLE = 'UNDERSTUDY_INTERNAL_WORKER';
+const UPSTREAM_CALLS_VARIABLE = 'BUN_CONFIG_MAX_HTTP_REQUESTS';
+/** Calls under way at once in one worker. Bun reads it when a process starts, and stops at 256 without it. */
+export const UPSTREAM_CALLS_MAX = 4096;
+
+/** What a worker is told, as text in its environment. */
+interface Handover {
+  readonly settings: unknown;
+  readonly sections: ModelSections | null;
+}
+
+/**
+ * The environment of a worker. The settings are handed over as the primary read them, so that a worker that is
+ * restarted later is like the others; secrets are inherited as they came, and written nowhere else.
+ */
+export function toWorkerEnvironment(
+  settings: Settings,
+  sections: ModelSections | null,
+): Record<string, string | undefined> {
+  const handover: Handover = { settings, sections };
+  return {
+    [UPSTREAM_CALLS_VARIABLE]: String(UPSTREAM_CALLS_MAX),
+    ...process.env,
+    [WORKER_VARIABLE]: JSON.stringify(handover),
+  };
+}
+
+/** The configuration that the primary handed over, or null in a process that is no worker. */
+export function readWorkerConfig(): Config | null {
+  const text = process.env[WORKER_VARIABLE];
+  if (text === undefined) return null;
+  // Not for the processes that this one may start.
+  delete process.env[WORKER_VARIABLE];
+  const { settings, sections } = JSON.parse(text) as Handover;
+  checkSettings(settings);
+  const problems: string[] = [];
+  // Checked by the primary; the files that it names are read anew, so that a key that was changed counts.
+  const models = findModels(settings, sections ?? null, process.env, readTextFile);
+  problems.push(...models.problems);
+  const sealingSecret = readSealingSecret(process.env, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return toFrozen({
+    settings,
+    ...toModelParts(models),
+    sections: sections ?? null,
+    sealingSecret,
+    hasProxy: findProxy(process.env),
+    warnings: [],
+  });
+}
+
+const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');
+
+function toFrozen(config: Config): Config {
+  for (const name of SETTING_NAMES satisfies readonly SettingName[]) Object.freeze(config.settings[name]);
+  Object.freeze(config.settings);
+  Object.freeze(config.warnings);
+  return Object.freeze(config);
+}

@@ -1,0 +1,217 @@
+/**
+ * The one way out: every call to a model's server goes through here.
+ *
+ * It follows no redirect (a redirect would carry keys to another host, and undo the list of allowed ones), sends no header
+ * but those that are named, connects to no address that may not be where a request named the host, lets nothing wait
+ * without a bound, and leaves servers alone that have failed many times in a row.
+ */
+
+import { ProviderError, type UpstreamStyle } from '../provider.ts';
+import { isLoopbackHost } from '../routing/base-url.ts';
+import { type AddressCheck, createAddressCheck } from './address-check.ts';
+import {
+  CallWatch,
+  type ConnectionProbe,
+  probeConnection,
+  toServerName,
+  UPSTREAM_TIMEOUTS,
+  type UpstreamTimeouts,
+} from './call-watch.ts';
+import type { CallVerdict, Circuits, CircuitUse } from './circuit.ts';
+import { FetchAnswer, toCallError, type UpstreamAnswer } from './upstream-answer.ts';
+import { toOutwardHeaders } from './upstream-headers.ts';
+
+export { UPSTREAM_TIMEOUTS, type UpstreamTimeouts } from './call-watch.ts';
+
+/** The part of `fetch` that is used: the global one, or a test's. */
+export type FetchPort = (url: string, init: BunFetchRequestInit) => Promise<Response>;
+
+export interface UpstreamCall {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url: string;
+  readonly apiKey: string | null;
+  /** Whose circuit, timeouts and headers these are, and how the key is sent; absent: a bearer token, and no circuit. */
+  readonly style?: Pick<UpstreamStyle, 'provider' | 'auth' | 'headers' | 'timeouts'>;
+  /** Whose circuit it is, for adapters that have no style. */
+  readonly provider?: string;
+  /** What an adapter wants besides; only headers that `upstream-headers.ts` names go out. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly accept: string;
+  readonly requestId: string;
+  /** A stream is read once: a call with one is not made again at another address. */
+  readonly body?: string | Uint8Array | ReadableStream<Uint8Array>;
+  /** JSON unless said otherwise. */
+  readonly contentType?: string;
+  /** Of a stream, where it is known. */
+  readonly contentLength?: number | null;
+  /** Whether a request named the host: its addresses are checked, and the call has no part in any circuit. */
+  readonly hostFromRequest?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Throws `ProviderError`, or the signal's reason. */
+export type Upstream = (call: UpstreamCall) => Promise<UpstreamAnswer>;
+
+export interface UpstreamOptions {
+  readonly fetch: FetchPort;
+  readonly timeouts?: UpstreamTimeouts;
+  readonly probe?: ConnectionProbe | null;
+  /** Without one, hosts that requests name must have public addresses. */
+  readonly addressCheck?: AddressCheck;
+  readonly circuits?: Circuits;
+  /**
+   * Whether calls to the internet leave by a proxy. It resolves names itself then, so nothing can be pinned here: names that
+   * resolve on this machine are still checked, what others lead to is the proxy's to decide.
+   */
+  readonly isProxied?: boolean;
+  /** `user-agent`, as `understudy/0.1.0`. */
+  readonly userAgent?: string;
+}
+
+/** What the parts of one call share. */
+interface CallParts {
+  readonly call: UpstreamCall;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeouts: UpstreamTimeouts;
+  readonly probe: ConnectionProbe | null;
+  readonly fetch: FetchPort;
+}
+
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const { fetch, circuits, isProxied = false } = options;
+  const probe = options.probe === undefined && !isProxied ? probeConnection : (options.probe ?? null);
+  const userAgent = options.userAgent ?? 'understudy';
+  const defaults = options.timeouts ?? UPSTREAM_TIMEOUTS;
+  const check =
+    options.addressCheck ?? createAddressCheck({ policy: { allowLoopback: false, isNamed: () => false } });
+
+  return async (call) => {
+    call.signal.throwIfAborted();
+    const url = new URL(call.url);
+    const contentType = call.body === undefined ? null : (call.contentType ?? 'application/json');
+    const headers = toOutwardHeaders({ ...call, contentType }, userAgent);
+    const timeouts = call.style === undefined ? defaults : { ...defaults, ...call.style.timeouts };
+    const parts: CallParts = { call, url, headers, timeouts, probe, fetch };
+    if (call.hostFromRequest === true) {
+      return await callAddresses(parts, await findAddresses(parts, check, isProxied));
+    }
+    const provider = call.style?.provider ?? call.provider;
+    if (circuits === undefined || provider === undefined) return await callAddress(parts, null);
+    return await callInCircuit(parts, circuits.enter(provider, url.host, toUse(url)));
+  };
+}
+
+/** Paths of all protocols tell it, or the model's name among them (Bedrock's `amazon.titan-embed-…`). */
+function toUse({ pathname }: URL): CircuitUse {
+  return /embed/i.test(pathname) ? 'embeddings' : 'other';
+}
+
+async function callInCircuit(
+  parts: CallParts,
+  settle: (verdict: CallVerdict) => void,
+): Promise<UpstreamAnswer> {
+  try {
+    const answer = await callAddress(parts, null);
+    settle(isServerFailure(answer.status) ? 'failure' : 'success');
+    return answer;
+  } catch (error) {
+    const isOurs = error instanceof ProviderError && !parts.call.signal.aborted;
+    settle(isOurs && (error.kind === 'connection' || error.kind === 'timeout') ? 'failure' : 'none');
+    throw error;
+  }
+}
+
+/** What is not implemented is no sign of a dead server, nor is one that has too much to do (529, as 429). */
+function isServerFailure(status: number): boolean {
+  return status >= 500 && status !== 501 && status !== 529;
+}
+
+/** Null: the host is called as it is. */
+async function findAddresses(
+  { call, url, timeouts }: CallParts,
+  check: AddressCheck,
+  isProxied: boolean,
+): Promise<readonly string[] | null> {
+  const isByProxy = isProxied && !isLoopbackHost(url.hostname);
+  try {
+    const found = await check(url, { timeoutMs: timeouts.connectMs, signal: call.signal });
+    return isByProxy ? null : found;
+  } catch (error) {
+    const isUnknown =
+      error instanceof ProviderError && (error.kind === 'connection' || error.kind === 'timeout');
+    if (isByProxy && isUnknown) return null;
+    throw error;
+  }
+}
+
+/** One address after the other, as long as no connection comes about. */
+async function callAddresses(parts: CallParts, addresses: readonly string[] | null): Promise<UpstreamAnswer> {
+  if (addresses === null) return await callAddress(parts, null);
+  const { body } = parts.call;
+  const isOnce = body instanceof ReadableStream;
+  for (const [at, address] of addresses.entries()) {
+    try {
+      return await callAddress(parts, address);
+    } catch (error) {
+      const mayGoOn = error instanceof ProviderError && error.kind === 'connection' && error.isRetryable;
+      if (isOnce || !mayGoOn || at === addresses.length - 1) throw error;
+    }
+  }
+  throw new ProviderError('connection', `${toServerName(parts.url)} has no address.`);
+}
+
+/** `address`: the one to connect to; null: the URL's own host. */
+async function callAddress(parts: CallParts, address: string | null): Promise<UpstreamAnswer> {
+  const { call, url, timeouts, probe, fetch } = parts;
+  const target = address === null ? url : toAddressUrl(url, address);
+  const abort = new AbortController();
+  const onAbort = (): void => abort.abort(call.signal.reason);
+  call.signal.addEventListener('abort', onAbort, { once: true });
+  const release = (): void => call.signal.removeEventListener('abort', onAbort);
+  const watch = new CallWatch({ server: url, target, timeouts, probe, abort });
+  try {
+    const response = await fetch(address === null ? call.url : target.href, {
+      method: call.method,
+      // The server is to see its name, and its certificate is checked against it.
+      headers: address === null ? parts.headers : { ...parts.headers, host: url.host },
+      ...(address !== null && url.protocol === 'https:'
+        ? { tls: { serverName: toCertificateName(url) } }
+        : {}),
+      ...(call.body === undefined ? {} : { body: call.body }),
+      signal: abort.signal,
+      redirect: 'manual',
+      // The timers here are the only ones: Bun's own ends a silent connection after five minutes.
+      timeout: false,
+      // A proxy set for the way out cannot reach a server on this machine, nor would it keep to the address.
+      ...(address !== null || isLoopbackHost(url.hostname) ? { proxy: false } : {}),
+    });
+    refuseRedirect(response, url, abort);
+    return new FetchAnswer({ response, url, abort, release, watch });
+  } catch (error) {
+    release();
+    watch.stop();
+    throw toCallError(error, abort.signal, url, false);
+  }
+}
+
+function toAddressUrl(url: URL, address: string): URL {
+  const target = new URL(url);
+  target.hostname = address.includes(':') ? `[${address}]` : address;
+  return target;
+}
+
+/** Certificates name hosts without the dot that an absolute name may end with. */
+function toCertificateName(url: URL): string {
+  return url.hostname.replace(/\.$/, '');
+}
+
+function refuseRedirect(response: Response, url: URL, abort: AbortController): void {
+  if (response.status < 300 || response.status > 399) return;
+  abort.abort();
+  throw new ProviderError(
+    'protocol',
+    `${toServerName(url)} answered with a redirect, which is not followed.`,
+    { status: response.status },
+  );
+}

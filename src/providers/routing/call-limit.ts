@@ -1,0 +1,126 @@
+/** No more calls to a provider at once than the operator allows: the others wait their turn. */
+
+import { type CallOptions, type Provider, ProviderError } from '../provider.ts';
+
+/** For each call that may be under way, so many may wait. */
+const WAITING_PER_CALL = 16;
+const RETRY_AFTER_MS = 1_000;
+
+export interface CallLimit {
+  /** Waits for its turn. Answers what ends it. Throws `ProviderError` (`rate_limit`) where too many wait, or the signal's reason. */
+  enter(signal: AbortSignal): Promise<() => void>;
+}
+
+export function createCallLimit(name: string, callsMax: number): CallLimit {
+  const waiting = new Set<() => void>();
+  let active = 0;
+
+  const leave = (): void => {
+    const [next] = waiting;
+    if (next === undefined) {
+      active -= 1;
+      return;
+    }
+    // The place is handed on: nobody who comes just now can take it.
+    waiting.delete(next);
+    next();
+  };
+
+  return {
+    async enter(signal) {
+      signal.throwIfAborted();
+      if (active < callsMax) {
+        active += 1;
+      } else {
+        if (waiting.size >= callsMax * WAITING_PER_CALL) throw createOverload(name, callsMax);
+        await waitForTurn(waiting, signal);
+      }
+      let hasLeft = false;
+      return () => {
+        if (!hasLeft) leave();
+        hasLeft = true;
+      };
+    },
+  };
+}
+
+function waitForTurn(waiting: Set<() => void>, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onAbort = (): void => {
+    waiting.delete(turn);
+    reject(signal.reason);
+  };
+  const turn = (): void => {
+    signal.removeEventListener('abort', onAbort);
+    resolve();
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  waiting.add(turn);
+  return promise;
+}
+
+function createOverload(name: string, callsMax: number): ProviderError {
+  return new ProviderError(
+    'rate_limit',
+    `${callsMax} calls to ${name} are under way, which is as many as this server makes at once, and too many wait.`,
+    { status: 429, retryAfterMs: RETRY_AFTER_MS, isRetryable: true },
+  );
+}
+
+/** The same provider, with each chat and each request that is handed through under the limit until it has ended. */
+export function limitCalls(provider: Provider, limit: CallLimit): Provider {
+  const { pass } = provider;
+  const answer = async (options: CallOptions, ask: () => Promise<Response>): Promise<Response> => {
+    const leave = await limit.enter(options.signal);
+    try {
+      return onceRead(await ask(), leave);
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  };
+  return {
+    ...provider,
+    async *chat(request, options) {
+      const leave = await limit.enter(options.signal);
+      try {
+        yield* provider.chat(request, options);
+      } finally {
+        leave();
+      }
+    },
+    relay: (path, body, options) => answer(options, () => provider.relay(path, body, options)),
+    ...(pass === undefined
+      ? {}
+      : { pass: (request, options) => answer(options, () => pass(request, options)) }),
+  };
+}
+
+/** The same answer; `onEnd` is called when its body has been read, has failed, or is no longer wanted. */
+function onceRead(response: Response, onEnd: () => void): Response {
+  if (response.body === null) {
+    onEnd();
+    return response;
+  }
+  const reader = response.body.getReader();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) {
+          onEnd();
+          controller.close();
+        } else controller.enqueue(value);
+      } catch (error) {
+        onEnd();
+        controller.error(error);
+      }
+    },
+    async cancel(reason) {
+      onEnd();
+      await reader.cancel(reason);
+    },
+  });
+  const { status, headers } = response;
+  return new Response(body, { status, headers });
+}
