@@ -35,10 +35,11 @@ export async function startApp(
 ): Promise<RunningApp> {
   let self: URL | null = null;
   let server: Bun.Server<undefined> | null = null;
+  const isSelf = createSelfCheck();
   const app = await createApp(
     {
       ...settings,
-      isSelf: (url) => self !== null && leadsTo(url, self),
+      isSelf: (url) => self !== null && isSelf(url, self),
       holdOpen(request) {
         server?.timeout(request, 0);
         return () => server?.timeout(request, IDLE_SECONDS);
@@ -77,6 +78,21 @@ export async function startApp(
 
 /** Replies that are still being read when the runs behind them have ended. */
 const CLOSE_MS = 1_000;
+
+const URLS_MAX = 64;
+
+/** Asked with every request, nearly always of the same URL, which takes longer to read than to route the request. */
+function createSelfCheck(): (url: string, self: URL) => boolean {
+  const known = new Map<string, boolean>();
+  return (url, self) => {
+    const found = known.get(url);
+    if (found !== undefined) return found;
+    if (known.size >= URLS_MAX) known.clear();
+    const answer = leadsTo(url, self);
+    known.set(url, answer);
+    return answer;
+  };
+}
 
 function leadsTo(url: string, self: URL): boolean {
   const { hostname: name, port } = new URL(url);

@@ -117,13 +117,19 @@ export function createRelayStream(
     }
   };
 
+  // The first piece is read while the answer's headers are on their way.
+  let ahead: ReturnType<typeof next> | null = next();
+  // What it fails with is thrown where it is taken.
+  ahead.catch(() => undefined);
+
   return new ReadableStream<Uint8Array>({
     // Bun's own kind of stream: no queue between here and the connection.
     type: 'direct',
     async pull(controller) {
       try {
         for (let isLast = false; !isLast; ) {
-          const taken = await next();
+          const taken = await (ahead ?? next());
+          ahead = null;
           isLast = taken.isLast;
           // A promise where the connection holds as much as it takes for now.
           if (taken.bytes.byteLength > 0) await controller.write(taken.bytes);

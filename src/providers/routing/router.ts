@@ -69,13 +69,18 @@ export function createRouter(options: RouterOptions): Router {
   });
 
   /** The models that are tried, as far as they can be called at all. Throws what is wrong with the first where none can. */
-  const resolvePlan = (asked: string, names: readonly string[], headers: RequestHeaders): ResolvedModel[] => {
+  const resolvePlan = (
+    asked: string,
+    names: readonly string[],
+    headers: RequestHeaders,
+    first: RequestParameters,
+  ): ResolvedModel[] => {
     const found: ResolvedModel[] = [];
     let bound = headers;
     let refusal: unknown = null;
     for (const name of names.slice(0, CANDIDATES_MAX)) {
       try {
-        const request = readRequestParameters(bound);
+        const request = bound === headers ? first : readRequestParameters(bound);
         const chosen = name === REHEARSAL_MODEL ? null : choice.choose(name, request);
         if (chosen !== null) checkAllowed(settings, asked, name, chosen);
         const resolved = chosen === null ? builtIn : toResolved(chosen);
@@ -100,7 +105,7 @@ export function createRouter(options: RouterOptions): Router {
       if (model.startsWith(BUILT_IN_PREFIX)) throw createUnknownBuiltIn(model);
       const request = readRequestParameters(headers);
       const names = expandName(settings, model, request);
-      const [first, ...others] = resolvePlan(model, names, headers);
+      const [first, ...others] = resolvePlan(model, names, headers, request);
       if (first === undefined) throw new Error('A plan has a first model.');
       const provider = others.length === 0 ? first.provider : createFallbacks([first, ...others]);
       const { fields } = request;
@@ -188,6 +193,8 @@ function expandName(settings: ModelSettings, model: string, request: RequestPara
   const asked = model === '' || model === 'default' ? (settings.defaultModel ?? model) : model;
   // A name under a provider that the request itself chose is that provider's.
   if (request.get('custom-llm-provider') !== null) return [asked];
+  // Nearly all servers.
+  if (settings.aliases.size === 0 && settings.fallbacks.size === 0) return [asked];
   const plan = new Set(expandAlias(settings, asked));
   for (const name of findByName(settings.fallbacks, asked) ?? []) {
     for (const one of expandAlias(settings, name)) plan.add(one);
