@@ -4,10 +4,10 @@ import type { Ids } from '../../ids.ts';
 import type { Log } from '../../log.ts';
 import { parseJson } from '../json-values.ts';
 import { RETRY_POLICY, type RetryPolicy, withRetries } from '../openai/retry.ts';
+import { toSecrets } from '../outbound/call-secrets.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
 import type { AnswerErrorContext } from './answer-errors.ts';
 import type { Access, Connection, JsonRequest, Protocol } from './protocol.ts';
-import { toSecrets } from './secrets.ts';
 import { createUpstreamFetch, DOCUMENT_BYTES_MAX, type SenderDeps, sendUpstream } from './upstream-fetch.ts';
 
 export interface AiSdkProviderOptions extends Omit<SenderDeps, 'provider'> {
@@ -54,8 +54,8 @@ export async function openAccess(
 
 /** Calls until it works; the answer has not begun to be given on. Throws the last error, or the signal's reason. */
 export function retry<T>(
-  { options: { log, retryPolicy = RETRY_POLICY, random = Math.random } }: ProviderParts,
-  { signal, requestId }: CallOptions,
+  { protocol, options: { log, retryPolicy = RETRY_POLICY, random = Math.random } }: ProviderParts,
+  { signal, requestId, credentials }: CallOptions,
   attempt: () => Promise<T>,
 ): Promise<T> {
   return withRetries(attempt, {
@@ -64,8 +64,10 @@ export function retry<T>(
     random,
     // Our own timeouts are not tried again: who waited ten minutes does not want to wait thirty.
     mayRetry: (error) => error.isRetryable && !(error.kind === 'timeout' && error.status === null),
-    onRetry: ({ kind, status }, waitMs) =>
-      log?.warn('provider.retry', { requestId, kind, status, waitMs: Math.round(waitMs) }),
+    onRetry: ({ kind, status }, waitMs) => {
+      const provider = credentials.style?.provider ?? protocol.id;
+      log?.warn('provider.retry', { requestId, provider, kind, status, waitMs: Math.round(waitMs) });
+    },
   });
 }
 

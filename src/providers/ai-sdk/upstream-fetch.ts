@@ -3,11 +3,11 @@
 import type { Clock } from '../../clock.ts';
 import { parseJson, toRecord } from '../json-values.ts';
 import { holdsError } from '../openai/error-mapping.ts';
+import { toSecrets } from '../outbound/call-secrets.ts';
 import type { Upstream, UpstreamCall } from '../outbound/upstream.ts';
 import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
 import { toAnswerError, toEventError } from './answer-errors.ts';
-import { toSecrets } from './secrets.ts';
 
 /** Bytes of a stream as a whole: packages hold an event until it ends, and it may never. */
 const STREAM_BYTES_MAX = 64 * 1024 * 1024;

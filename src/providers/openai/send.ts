@@ -2,12 +2,13 @@
 
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
+import { toSecrets } from '../outbound/call-secrets.ts';
 import type { Upstream, UpstreamCall } from '../outbound/upstream.ts';
 import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
 import { type ErrorContext, toStatusError } from './error-mapping.ts';
 import { RETRY_POLICY, type RetryPolicy, withRetries } from './retry.ts';
-import { toCallUrl, toSecrets, toStyle } from './wire-call.ts';
+import { toCallUrl, toStyle } from './wire-call.ts';
 
 const ERROR_BYTES_MAX = 256 * 1024;
 

@@ -1,6 +1,6 @@
-/** Where a call goes at a server that speaks OpenAI's protocol, and what must not be told of it. */
+/** Where a call goes at a server that speaks OpenAI's protocol. */
 
-import type { CallOptions, Credentials, UpstreamStyle } from '../provider.ts';
+import type { CallOptions, UpstreamStyle } from '../provider.ts';
 import { isOpenAiHost, OPENAI_BASE_URL } from '../routing/base-url.ts';
 
 /** How OpenAI itself is spoken to, and every server of which nothing else is known. */
@@ -48,22 +48,6 @@ export function toCallUrl(call: CallOptions, path: string, model: string | null)
 export function isEmpty(record: object): boolean {
   for (const _ in record) return false;
   return true;
-}
-
-/** Parameters that say where a call goes; the others may be secret. */
-const PLAIN_PARAMETERS: ReadonlySet<string> = new Set([
-  'api-version',
-  'organization',
-  'project',
-  'project-id',
-]);
-
-/** Everything that came with the call and must never be shown, besides the key. */
-export function toSecrets({ parameters = {}, style }: Credentials): readonly string[] {
-  const found = Object.entries(parameters).flatMap(([name, value]) =>
-    PLAIN_PARAMETERS.has(name) ? [] : [value],
-  );
-  return [...found, ...Object.values(style?.headers ?? {})].filter((secret) => secret !== '');
 }
 
 /**
