@@ -3,7 +3,6 @@
  * the compiled executable. Reads are answered as they arrive; writes wait for the next transaction.
  */
 
-import type { Database } from 'bun:sqlite';
 import { PIECE_BYTES_MAX } from '../blob-store.ts';
 import {
   type BlobCall,
@@ -17,6 +16,7 @@ import { openBlobDatabase } from './blob-schema.ts';
 import { createShrinker } from './blob-shrinker.ts';
 import { createBlobWriter } from './blob-writer.ts';
 import { isBusy, toStoreError } from './faults.ts';
+import { closeDatabase } from './write-ahead-log.ts';
 
 /** Reads meet a lock only while another process repairs the log after a crash or closes the file last. */
 const READ_RETRY_MS = 2;
@@ -98,16 +98,6 @@ function startEngine(request: BlobOpenRequest, send: Send): (calls: readonly Blo
     flush();
     collectGarbage(calls);
   };
-}
-
-/** What the log holds goes into the database, so that a copy of the one file is complete. */
-function closeDatabase(database: Database): void {
-  try {
-    database.run('PRAGMA wal_checkpoint(TRUNCATE)');
-  } catch {
-    // Others read it, or the disk is full: the log stays beside the file, and whoever opens it reads both.
-  }
-  database.close();
 }
 
 declare const self: Pick<Worker, 'onmessage'>;

@@ -7,6 +7,7 @@ import type { Database } from 'bun:sqlite';
 import { StoreError } from '../store.ts';
 import type { BlobReply, ChangeCall, DeleteCall, PutCall } from './blob-protocol.ts';
 import { isBusy, isStorageFault, toStoreError } from './faults.ts';
+import { createLockPacing } from './lock-pacing.ts';
 import { createWriteAheadLog } from './write-ahead-log.ts';
 
 /** Bounds of one transaction, which is how long a reader of this process may have to wait. */
@@ -14,14 +15,8 @@ const PUTS_PER_TRANSACTION_MAX = 32;
 const DELETES_PER_TRANSACTION_MAX = 8;
 /** Pieces that one deletion removes in one transaction. */
 const DELETED_PIECES_MAX = 64;
-/** Between two attempts while another process holds the lock: short at first, longer once it is held for long. */
-const LOCK_RETRY_SHORT_MS = 1;
-const LOCK_RETRIES_SHORT = 50;
-const LOCK_RETRY_LONG_MS = 8;
-/** See `writer.ts`: one that has met another process lets go for a moment after each turn. */
-const CONTENTION_MEMORY_MS = 1000;
+/** How long it commits between two pauses that it makes for another process. */
 const CONTENTION_TURN_MS = 20;
-const CONTENTION_PAUSE_MS = 2;
 
 export interface BlobWriterOptions {
   readonly database: Database;
@@ -55,13 +50,11 @@ export function createBlobWriter(options: BlobWriterOptions): BlobWriter {
   const commit = database.prepare('COMMIT');
   const rollback = database.prepare('ROLLBACK');
   const log = createWriteAheadLog(database);
+  const pacing = createLockPacing({ turnMs: CONTENTION_TURN_MS, beginsWithTurn: false });
   const pieces = preparePieces(database);
 
   let queue: Waiting[] = [];
   let isScheduled = false;
-  let lockAttempts = 0;
-  let contendedUntilMs = 0;
-  let turnEndMs = 0;
   let onIdle: (() => void) | null = null;
   const done = { transactions: 0, pieces: 0, lockWaits: 0 };
 
@@ -90,26 +83,21 @@ export function createBlobWriter(options: BlobWriterOptions): BlobWriter {
       refuse(() => true, toStoreError(error));
       return 0;
     }
-    lockAttempts = 0;
+    pacing.hold();
     runGroup(takeGroup());
     log.keepBounded();
-    const nowMs = performance.now();
-    if (nowMs >= contendedUntilMs || nowMs < turnEndMs) return 0;
-    turnEndMs = nowMs + CONTENTION_PAUSE_MS + CONTENTION_TURN_MS;
-    return CONTENTION_PAUSE_MS;
+    return pacing.toPause(performance.now());
   };
 
   /** Answers how long to wait for the next attempt. */
   const waitForLock = (): number => {
     const nowMs = performance.now();
     done.lockWaits += 1;
-    lockAttempts += 1;
-    contendedUntilMs = nowMs + CONTENTION_MEMORY_MS;
     refuse(
       ({ sinceMs }) => nowMs - sinceMs >= options.lockWaitMs,
       new StoreError('unavailable', 'Another process holds the database of the files for too long.'),
     );
-    return lockAttempts <= LOCK_RETRIES_SHORT ? LOCK_RETRY_SHORT_MS : LOCK_RETRY_LONG_MS;
+    return pacing.meet(nowMs);
   };
 
   const refuse = (isRefused: (waiting: Waiting) => boolean, { code, message }: StoreError): void => {

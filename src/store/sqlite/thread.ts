@@ -5,12 +5,12 @@
  * Reads are answered as they arrive; writes wait for the next transaction.
  */
 
-import type { Database } from 'bun:sqlite';
 import { isBusy, toStoreError } from './faults.ts';
 import { createPageReader } from './pages.ts';
 import { type Call, OPEN_CALL, type OpenRequest, type ReadCall, type Reply } from './protocol.ts';
 import { createRecordsByCollection } from './records.ts';
 import { openDatabase } from './schema.ts';
+import { closeDatabase } from './write-ahead-log.ts';
 import { createWriter } from './writer.ts';
 
 /** Reads meet a lock only while another process repairs the log after a crash or closes the file last. */
@@ -94,16 +94,6 @@ function startEngine(request: OpenRequest, send: Send): (calls: readonly Call[])
     if (reads.length > 0) answerReads(reads);
     flush();
   };
-}
-
-/** What the log holds goes into the database, so that a copy of the one file is complete. */
-function closeDatabase(database: Database): void {
-  try {
-    database.run('PRAGMA wal_checkpoint(TRUNCATE)');
-  } catch {
-    // Others read it, or the disk is full: the log stays beside the file, and whoever opens it reads both.
-  }
-  database.close();
 }
 
 declare const self: Pick<Worker, 'onmessage'>;

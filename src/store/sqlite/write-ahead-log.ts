@@ -68,3 +68,13 @@ export function createWriteAheadLog(database: Database): WriteAheadLog {
     },
   };
 }
+
+/** Closes a database that was written: what the log holds goes into the database, so that a copy of the one file is complete. */
+export function closeDatabase(database: Database): void {
+  try {
+    database.run('PRAGMA wal_checkpoint(TRUNCATE)');
+  } catch {
+    // Others read it, or the disk is full: the log stays beside the file, and whoever opens it reads both.
+  }
+  database.close();
+}

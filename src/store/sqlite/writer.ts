@@ -11,6 +11,7 @@ import type { CollectionName } from '../collections.ts';
 import { StoreError } from '../store.ts';
 import { createDeletions, type Deletion } from './deletions.ts';
 import { isBusy, isStorageFault, toStoreError } from './faults.ts';
+import { createLockPacing } from './lock-pacing.ts';
 import { type ChangeCall, countCharacters, type Reply } from './protocol.ts';
 import type { Records } from './records.ts';
 import { createWriteAheadLog } from './write-ahead-log.ts';
@@ -19,18 +20,8 @@ import { applySteps, type Written } from './writes.ts';
 /** Bounds of one transaction, which is how long a reader of this process may have to wait. */
 const STEPS_PER_TRANSACTION_MAX = 1024;
 const CHARACTERS_PER_TRANSACTION_MAX = 8 * 1024 * 1024;
-/** Between two attempts while another process holds the lock: short at first, longer once it is held for long. */
-const LOCK_RETRY_SHORT_MS = 1;
-const LOCK_RETRIES_SHORT = 50;
-const LOCK_RETRY_LONG_MS = 8;
-/**
- * Nobody queues for SQLite's lock: a process that commits without a pause leaves the others no moment to get
- * in. So one that has met another within this time lets go for a moment after each turn of so many.
- */
-const CONTENTION_MEMORY_MS = 1000;
+/** How long it commits between two pauses that it makes for another process. */
 const CONTENTION_TURN_MS = 5;
-/** Longer than the short wait between two attempts of another process, so that one of them falls into it. */
-const CONTENTION_PAUSE_MS = 2;
 
 export interface WriterOptions {
   readonly database: Database;
@@ -68,12 +59,10 @@ export function createWriter(options: WriterOptions): Writer {
   const rollback = database.prepare('ROLLBACK');
   const deletions = createDeletions(database, toRecords);
   const log = createWriteAheadLog(database);
+  const pacing = createLockPacing({ turnMs: CONTENTION_TURN_MS, beginsWithTurn: true });
 
   let queue: Waiting[] = [];
   let isScheduled = false;
-  let lockAttempts = 0;
-  let contendedUntilMs = 0;
-  let turnEndMs = 0;
   let onIdle: (() => void) | null = null;
   const done = { transactions: 0, writes: 0, lockWaits: 0 };
 
@@ -103,30 +92,21 @@ export function createWriter(options: WriterOptions): Writer {
       refuse(() => true, toStoreError(error));
       return 0;
     }
-    lockAttempts = 0;
+    pacing.hold();
     runGroup(takeGroup());
     log.keepBounded();
-    return toPause(performance.now());
-  };
-
-  const toPause = (nowMs: number): number => {
-    if (nowMs >= contendedUntilMs || nowMs < turnEndMs) return 0;
-    turnEndMs = nowMs + CONTENTION_PAUSE_MS + CONTENTION_TURN_MS;
-    return CONTENTION_PAUSE_MS;
+    return pacing.toPause(performance.now());
   };
 
   /** Answers how long to wait for the next attempt. */
   const waitForLock = (): number => {
     const nowMs = performance.now();
     done.lockWaits += 1;
-    contendedUntilMs = nowMs + CONTENTION_MEMORY_MS;
-    turnEndMs = nowMs + CONTENTION_TURN_MS;
     refuse(
       (waiting) => nowMs - waiting.sinceMs >= options.lockWaitMs,
       new StoreError('unavailable', 'Another process has held the database for too long.'),
     );
-    lockAttempts += 1;
-    return lockAttempts <= LOCK_RETRIES_SHORT ? LOCK_RETRY_SHORT_MS : LOCK_RETRY_LONG_MS;
+    return pacing.meet(nowMs);
   };
 
   const refuse = (isRefused: (waiting: Waiting) => boolean, error: StoreError): void => {

@@ -7,6 +7,7 @@
 
 import type { Database } from 'bun:sqlite';
 import { isBusy, isStorageFault, toStoreError } from '../../store/sqlite/faults.ts';
+import { createLockPacing } from '../../store/sqlite/lock-pacing.ts';
 import { createWriteAheadLog } from '../../store/sqlite/write-ahead-log.ts';
 import { StoreError } from '../../store/store.ts';
 
@@ -51,13 +52,6 @@ const JOBS_PER_TRANSACTION_MAX = 64;
 const BYTES_PER_TRANSACTION_MAX = 4 * 1024 * 1024;
 /** Turns of those who wait, after which the background has one. */
 const TURNS_PER_BACKGROUND = 4;
-/** Between two attempts while another process holds the lock: short at first, longer once it is held for long. */
-const LOCK_RETRY_SHORT_MS = 1;
-const LOCK_RETRIES_SHORT = 50;
-const LOCK_RETRY_LONG_MS = 8;
-/** As in the store's writer: who has met another process lets go for a moment after each of its turns. */
-const CONTENTION_MEMORY_MS = 1000;
-const CONTENTION_PAUSE_MS = 2;
 /** Background work that fails, because the disk is full perhaps, is not tried again before. */
 const BACKGROUND_PAUSE_MS = 5000;
 
@@ -76,6 +70,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const commit = database.prepare('COMMIT');
   const rollback = database.prepare('ROLLBACK');
   const log = createWriteAheadLog(database);
+  const pacing = createLockPacing({ turnMs: 0, beginsWithTurn: false });
 
   let queue: Waiting[] = [];
   /** Taken from the background, and held up by another process's lock. */
@@ -83,8 +78,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let mayHaveBackground = true;
   let timer: 'none' | 'immediate' | ReturnType<typeof setTimeout> = 'none';
   let turns = 0;
-  let lockAttempts = 0;
-  let contendedUntilMs = 0;
   let backgroundFromMs = 0;
   let onEnd: (() => void) | null = null;
   const done = { transactions: 0, lockWaits: 0 };
@@ -173,10 +166,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       for (const one of ready) fail(one, toStoreError(error));
       return 0;
     }
-    lockAttempts = 0;
+    pacing.hold();
     runGroup(ready);
     log.keepBounded();
-    return performance.now() < contendedUntilMs ? CONTENTION_PAUSE_MS : 0;
+    return pacing.toPause(performance.now());
   };
 
   const prepareJob = (waiting: Waiting): boolean => {
@@ -193,7 +186,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const waitForLock = (group: readonly Waiting[]): number => {
     const nowMs = performance.now();
     done.lockWaits += 1;
-    contendedUntilMs = nowMs + CONTENTION_MEMORY_MS;
     const isOverdue = ({ sinceMs }: Waiting) => nowMs - sinceMs >= lockWaitMs;
     const error = new StoreError('unavailable', 'Another process has held the index for too long.');
     for (const one of [...group, ...queue].filter(isOverdue)) one.job.refuse(error);
@@ -201,8 +193,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (first?.sinceMs === Number.POSITIVE_INFINITY) background = first.job;
     else queue = [...group.map((one) => ({ ...one, isPrepared: true })), ...queue];
     queue = queue.filter((one) => !isOverdue(one));
-    lockAttempts += 1;
-    return lockAttempts <= LOCK_RETRIES_SHORT ? LOCK_RETRY_SHORT_MS : LOCK_RETRY_LONG_MS;
+    return pacing.meet(nowMs);
   };
 
   /** The lock is held; afterwards it is not. */

@@ -1,8 +1,8 @@
 /** All writing of the index, on the thread that writes: each call becomes work of the scheduler. */
 
-import type { Database } from 'bun:sqlite';
 import type { Clock } from '../../clock.ts';
 import { createShrinker } from '../../store/sqlite/blob-shrinker.ts';
+import { closeDatabase } from '../../store/sqlite/write-ahead-log.ts';
 import type { Attributes } from '../attribute-filter.ts';
 import type { FileEntry, IndexScope } from '../vector-index.ts';
 import { createMerging } from './merging.ts';
@@ -211,14 +211,4 @@ function createFreeingJobs(
       refuse() {},
     };
   };
-}
-
-/** What the log holds goes into the database, so that a copy of the one file is complete. */
-function closeDatabase(database: Database): void {
-  try {
-    database.run('PRAGMA wal_checkpoint(TRUNCATE)');
-  } catch {
-    // Others read it, or the disk is full: the log stays beside the file, and whoever opens it reads both.
-  }
-  database.close();
 }
