@@ -1,14 +1,11 @@
 /** Puts retrieval together: the part of the composition root that knows its adapters. */
 
-import type { Clock } from './clock.ts';
 import { ApiError } from './errors.ts';
-import type { Ids } from './ids.ts';
 import type { DocumentSource } from './ingest/document-reader.ts';
 import { createIngestEngine, type IngestEngine } from './ingest/ingest-engine.ts';
 import { createDocumentReader } from './ingest/reader-process.ts';
-import type { Log } from './log.ts';
+import type { Ports } from './ports.ts';
 import { createEmbedders, type Embedders } from './providers/embeddings/embeddings.ts';
-import type { Router } from './providers/provider.ts';
 import { createHeaderSealer, type HeaderSealer } from './retrieval/header-sealer.ts';
 import { createRewrite, type RewriteQueries } from './retrieval/rewrite.ts';
 import type { Search } from './retrieval/search.ts';
@@ -16,10 +13,7 @@ import { createSearch } from './retrieval/search-stores.ts';
 import { createSerial, type Serial } from './retrieval/serial.ts';
 import { createSealer } from './sealing.ts';
 import { getFile, openFile } from './services/file-records.ts';
-import type { BlobStore } from './store/blob-store.ts';
-import type { Store } from './store/store.ts';
 import { createAnalyser } from './vector/analyser.ts';
-import type { VectorIndex } from './vector/vector-index.ts';
 
 export interface RetrievalSettings {
   /** Of vector stores that no request chose a model for; null: OpenAI's where OpenAI answers, else none. */
@@ -33,14 +27,7 @@ export interface RetrievalSettings {
   readonly sealingSecret: string | null;
 }
 
-export interface RetrievalDeps {
-  readonly store: Store;
-  readonly blobs: BlobStore;
-  readonly index: VectorIndex;
-  readonly router: Router;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly log: Log;
+export interface RetrievalDeps extends Ports {
   /** The name of this process in leases. */
   readonly owner: string;
 }

@@ -1,18 +1,25 @@
 /** Lets a bounded number of things happen at once; the others wait in their order. */
 
 export interface Gate {
+  /** How many wait now. */
+  readonly waitingCount: number;
   /** Waits for a place. The answer gives it back; calling it again does nothing. Errors: the signal's reason. */
   enter(signal: AbortSignal): Promise<() => void>;
 }
 
 export function createGate(places: number): Gate {
   let free = places;
-  const waiting: (() => void)[] = [];
+  const waiting = new Set<() => void>();
 
   const leave = (): void => {
-    const next = waiting.shift();
-    if (next === undefined) free += 1;
-    else next();
+    const [next] = waiting;
+    if (next === undefined) {
+      free += 1;
+      return;
+    }
+    // The place is handed on: nobody who comes just now can take it.
+    waiting.delete(next);
+    next();
   };
 
   const toPlace = (): (() => void) => {
@@ -25,6 +32,9 @@ export function createGate(places: number): Gate {
   };
 
   return {
+    get waitingCount() {
+      return waiting.size;
+    },
     async enter(signal) {
       signal.throwIfAborted();
       if (free > 0) {
@@ -33,12 +43,10 @@ export function createGate(places: number): Gate {
       }
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const onAbort = (): void => {
-        const at = waiting.indexOf(resolve);
-        if (at === -1) return;
-        waiting.splice(at, 1);
-        reject(signal.reason);
+        // One that has its place already keeps it.
+        if (waiting.delete(resolve)) reject(signal.reason);
       };
-      waiting.push(resolve);
+      waiting.add(resolve);
       signal.addEventListener('abort', onAbort, { once: true });
       try {
         await promise;

@@ -3,6 +3,7 @@
  * lease: a process that dies leaves notes behind, and whoever finds them goes on.
  */
 
+import type { Gate } from '../gate.ts';
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
 import type { Embedders } from '../providers/embeddings/embeddings.ts';
@@ -26,7 +27,6 @@ import {
 import { StoreError } from '../store/store.ts';
 import { DocumentError } from './document-reader.ts';
 import { PATIENCE, type Patience } from './embed-with-patience.ts';
-import type { Gate } from './gate.ts';
 import { type IngestFileDeps, ingestFile } from './ingest-file.ts';
 import { createLanes, type LaneLimits } from './lanes.ts';
 

@@ -3,6 +3,7 @@
  * there; then the file can be found, all at once. What an attempt before a crash has kept is not embedded again.
  */
 
+import { createGate, type Gate } from '../gate.ts';
 import type { Embedder } from '../providers/embedder.ts';
 import type { VectorStoreFileRecord } from '../retrieval/vector-store-records.ts';
 import type { Attributes } from '../vector/attribute-filter.ts';
@@ -15,7 +16,6 @@ import {
   type DocumentSummary,
 } from './document-reader.ts';
 import { type EmbedOptions, embedWithPatience } from './embed-with-patience.ts';
-import { createGate, type Gate } from './gate.ts';
 
 /** Calls of the embedding model that one file may have under way. */
 const CALLS_PER_FILE_MAX = 4;

@@ -3,8 +3,8 @@
  * nobody who uses another. Lanes take turns, and so do the groups within one.
  */
 
+import { createGate, type Gate } from '../gate.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
-import { createGate, type Gate } from './gate.ts';
 
 export interface Lane<T> {
   readonly queue: FairQueue<T>;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { createGate } from '../../src/gate.ts';
 import { createFairQueue } from '../../src/ingest/fair-queue.ts';
-import { createGate } from '../../src/ingest/gate.ts';
 import { createLanes } from '../../src/ingest/lanes.ts';
 
 const NEVER = new AbortController().signal;

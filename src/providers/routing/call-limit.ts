@@ -1,5 +1,6 @@
 /** No more calls to a provider at once than the operator allows: the others wait their turn. */
 
+import { createGate } from '../../gate.ts';
 import { type CallOptions, type Provider, ProviderError } from '../provider.ts';
 
 /** For each call that may be under way, so many may wait. */
@@ -12,51 +13,14 @@ export interface CallLimit {
 }
 
 export function createCallLimit(name: string, callsMax: number): CallLimit {
-  const waiting = new Set<() => void>();
-  let active = 0;
-
-  const leave = (): void => {
-    const [next] = waiting;
-    if (next === undefined) {
-      active -= 1;
-      return;
-    }
-    // The place is handed on: nobody who comes just now can take it.
-    waiting.delete(next);
-    next();
-  };
-
+  const gate = createGate(callsMax);
   return {
     async enter(signal) {
       signal.throwIfAborted();
-      if (active < callsMax) {
-        active += 1;
-      } else {
-        if (waiting.size >= callsMax * WAITING_PER_CALL) throw createOverload(name, callsMax);
-        await waitForTurn(waiting, signal);
-      }
-      let hasLeft = false;
-      return () => {
-        if (!hasLeft) leave();
-        hasLeft = true;
-      };
+      if (gate.waitingCount >= callsMax * WAITING_PER_CALL) throw createOverload(name, callsMax);
+      return await gate.enter(signal);
     },
   };
-}
-
-function waitForTurn(waiting: Set<() => void>, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = (): void => {
-    waiting.delete(turn);
-    reject(signal.reason);
-  };
-  const turn = (): void => {
-    signal.removeEventListener('abort', onAbort);
-    resolve();
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  waiting.add(turn);
-  return promise;
 }
 
 function createOverload(name: string, callsMax: number): ProviderError {
