@@ -1,6 +1,7 @@
 /** What is wrong, or odd, about sections of the file that have the right shape. */
 
 import { CATALOGUE, findEntry } from '../providers/catalogue/catalogue.ts';
+import { CONNECTION_HEADERS } from '../providers/outbound/upstream-headers.ts';
 import { splitPrefix } from '../providers/routing/model-names.ts';
 import { findClosest } from '../suggestion.ts';
 import { BASE_URL_TEXT, type ModelSections, type ProviderSection } from './provider-config-schema.ts';
@@ -8,19 +9,8 @@ import { BASE_URL_TEXT, type ModelSections, type ProviderSection } from './provi
 /** Further problems of one file are not told: the first ones say enough. */
 const PROBLEMS_MAX = 20;
 const BUILT_IN = 'understudy';
-/** Belong to the connection itself. */
-const RESERVED_HEADERS = new Set([
-  'host',
-  'connection',
-  'content-length',
-  'content-type',
-  'transfer-encoding',
-  'upgrade',
-  'te',
-  'trailer',
-  'proxy-authorization',
-  'accept-encoding',
-]);
+/** None of the operator's to set. */
+const RESERVED_HEADERS: ReadonlySet<string> = new Set([...CONNECTION_HEADERS, 'content-type']);
 
 /** What of well-formed sections cannot be: each problem names its place. */
 export function checkMeaning(sections: ModelSections, path: string): string[] {

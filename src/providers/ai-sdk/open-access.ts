@@ -3,12 +3,13 @@
 import type { Ids } from '../../ids.ts';
 import type { Log } from '../../log.ts';
 import { parseJson } from '../json-values.ts';
-import { RETRY_POLICY, type RetryPolicy, withRetries } from '../openai/retry.ts';
+import { mayTryAgain, RETRY_POLICY, type RetryPolicy, withRetries } from '../openai/retry.ts';
 import { toSecrets } from '../outbound/call-secrets.ts';
+import { DOCUMENT_BYTES_MAX } from '../outbound/upstream-answer.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
 import type { AnswerErrorContext } from './answer-errors.ts';
 import type { Access, Connection, JsonRequest, Protocol } from './protocol.ts';
-import { createUpstreamFetch, DOCUMENT_BYTES_MAX, type SenderDeps, sendUpstream } from './upstream-fetch.ts';
+import { createUpstreamFetch, type SenderDeps, sendUpstream } from './upstream-fetch.ts';
 
 export interface AiSdkProviderOptions extends Omit<SenderDeps, 'provider'> {
   readonly ids: Ids;
@@ -62,8 +63,7 @@ export function retry<T>(
     policy: retryPolicy,
     signal,
     random,
-    // Our own timeouts are not tried again: who waited ten minutes does not want to wait thirty.
-    mayRetry: (error) => error.isRetryable && !(error.kind === 'timeout' && error.status === null),
+    mayRetry: mayTryAgain,
     onRetry: ({ kind, status }, waitMs) => {
       const provider = credentials.style?.provider ?? protocol.id;
       log?.warn('provider.retry', { requestId, provider, kind, status, waitMs: Math.round(waitMs) });

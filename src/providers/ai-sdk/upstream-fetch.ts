@@ -5,7 +5,7 @@ import { parseJson, toRecord } from '../json-values.ts';
 import { holdsError } from '../openai/error-mapping.ts';
 import { toSecrets } from '../outbound/call-secrets.ts';
 import type { Upstream, UpstreamCall } from '../outbound/upstream.ts';
-import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
+import { DOCUMENT_BYTES_MAX, readErrorText, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type CallOptions, ProviderError } from '../provider.ts';
 import { toAnswerError, toEventError } from './answer-errors.ts';
 
@@ -13,10 +13,6 @@ import { toAnswerError, toEventError } from './answer-errors.ts';
 const STREAM_BYTES_MAX = 64 * 1024 * 1024;
 
 export type PackageFetch = typeof globalThis.fetch;
-
-const ERROR_BYTES_MAX = 256 * 1024;
-/** Bytes of an answer that is one document: 2,048 embeddings of 3,072 numbers are about 80 MB. */
-export const DOCUMENT_BYTES_MAX = 128 * 1024 * 1024;
 
 export interface SenderDeps {
   readonly upstream: Upstream;
@@ -170,14 +166,4 @@ function toResponse(answer: UpstreamAnswer): Response {
 
 function createTooLong(): ProviderError {
   return new ProviderError('protocol', `The model's server answered more than ${STREAM_BYTES_MAX} bytes.`);
-}
-
-/** The text of a failed answer, or what could be read of none: the status says enough then. */
-async function readErrorText(answer: UpstreamAnswer): Promise<string> {
-  try {
-    return await answer.readText(ERROR_BYTES_MAX);
-  } catch (error) {
-    if (error instanceof ProviderError) return '';
-    throw error;
-  }
 }

@@ -5,7 +5,7 @@ import type { Ids } from '../../ids.ts';
 import type { Log } from '../../log.ts';
 import { type JsonRecord, parseJson, toList, toRecord, toText } from '../json-values.ts';
 import type { Upstream } from '../outbound/upstream.ts';
-import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
+import { DOCUMENT_BYTES_MAX, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import {
   type CallOptions,
   type ChatEvent,
@@ -24,19 +24,11 @@ import {
 import type { ErrorContext } from './error-mapping.ts';
 import { MODELS_BYTES_MAX, toModelInfos } from './models.ts';
 import { createPass } from './pass.ts';
-import { checkDocument, RELAY_BYTES_MAX, toPlainResponse, toStreamResponse } from './relay.ts';
+import { checkDocument, toPlainResponse, toStreamResponse } from './relay.ts';
 import type { RepairOptions } from './reply-repair.ts';
 import { toChatBody, toEmbeddingsBody } from './request-quirks.ts';
-import type { RetryPolicy } from './retry.ts';
-import {
-  createRetry,
-  createSend,
-  isConnection,
-  mayRetryChat,
-  type Retry,
-  type Send,
-  toContext,
-} from './send.ts';
+import { mayTryAgain, type RetryPolicy } from './retry.ts';
+import { createRetry, createSend, isConnection, type Retry, type Send, toContext } from './send.ts';
 import { isExact, toServer, toStyle } from './wire-call.ts';
 
 /** Servers remembered to refuse `stream_options`. */
@@ -71,7 +63,7 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): Provider {
 
     async *chat(request, call) {
       const attempt = async () => beginReply(await sendChat(request, call), request, call, options);
-      const { reply, first } = await retry(attempt, call, mayRetryChat);
+      const { reply, first } = await retry(attempt, call, mayTryAgain);
       try {
         for (let batch = first; batch !== null; batch = await reply.nextBatch()) {
           for (const event of batch) {
@@ -174,7 +166,7 @@ function createEmbeddingsRelay(send: Send, retry: Retry, options: OpenAiProvider
       retry(() => send({ ...wire, body: JSON.stringify(part) }, call), call, isConnection);
     if (parts === null && !isPacked) return await toPlainResponse(await sendBody(body), repair);
     const ask: AskEmbeddings = async (part) =>
-      checkDocument(await (await sendBody(part)).readText(RELAY_BYTES_MAX), repair);
+      checkDocument(await (await sendBody(part)).readText(DOCUMENT_BYTES_MAX), repair);
     const whole = parts === null ? toRecord(parseJson(await ask(body))) : await askInParts(body, parts, ask);
     return Response.json(isPacked ? packVectors(whole ?? {}) : whole);
   };

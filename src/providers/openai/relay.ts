@@ -1,7 +1,7 @@
 /** Requests handed through to an OpenAI-compatible server: the bytes as they come, only ends made sure of. */
 
 import { parseJson, toList, toRecord } from '../json-values.ts';
-import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
+import { DOCUMENT_BYTES_MAX, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { ProviderError } from '../provider.ts';
 import { type ErrorContext, holdsError, toInlineError } from './error-mapping.ts';
 import { createFrameCutter } from './frame-cutter.ts';
@@ -13,8 +13,6 @@ import {
   type StreamRepair,
 } from './reply-repair.ts';
 
-/** Bytes of an answer that does not stream: 2,048 embeddings of 3,072 numbers are about 80 MB. */
-export const RELAY_BYTES_MAX = 128 * 1024 * 1024;
 /** Documents up to this length are parsed, to find what is cut or odd in them; of longer ones the two ends are looked at. */
 const PARSED_CHARACTERS_MAX = 256 * 1024;
 /** Pieces in which an end is looked for: the finish, the usage and `[DONE]` may come in three. */
@@ -22,7 +20,7 @@ const RECENT_PIECES_MAX = 4;
 
 /** An answer that does not stream. Throws `ProviderError` for HTML, cut JSON, and errors under status 200. */
 export async function toPlainResponse(answer: UpstreamAnswer, repair: RepairOptions): Promise<Response> {
-  const text = checkDocument(await answer.readText(RELAY_BYTES_MAX), repair);
+  const text = checkDocument(await answer.readText(DOCUMENT_BYTES_MAX), repair);
   return new Response(text, { status: answer.status, headers: JSON_HEADERS });
 }
 
@@ -51,7 +49,7 @@ const TAIL_CHARACTERS = 64;
 export async function toStreamResponse(answer: UpstreamAnswer, repair: RepairOptions): Promise<Response> {
   const contentType = answer.headers.get('content-type') ?? '';
   if (contentType.includes('json')) {
-    const text = checkDocument(await answer.readText(RELAY_BYTES_MAX), repair);
+    const text = checkDocument(await answer.readText(DOCUMENT_BYTES_MAX), repair);
     return new Response(toEventStream(text, repair.context), STREAM_INIT);
   }
   refuseHtml(answer);

@@ -57,3 +57,8 @@ function toWaitMs(error: ProviderError, made: number, { policy, random }: RetryO
   // A quarter less at most, so that clients which failed together do not come back together.
   return backoffMs * (1 - random() / 4);
 }
+
+/** Our own timeouts are not tried again: who waited ten minutes does not want to wait thirty. */
+export function mayTryAgain(error: ProviderError): boolean {
+  return error.isRetryable && !(error.kind === 'timeout' && error.status === null);
+}

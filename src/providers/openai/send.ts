@@ -4,13 +4,11 @@ import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
 import { toSecrets } from '../outbound/call-secrets.ts';
 import type { Upstream, UpstreamCall } from '../outbound/upstream.ts';
-import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
-import { type CallOptions, ProviderError } from '../provider.ts';
+import { readErrorText, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
+import type { CallOptions, ProviderError } from '../provider.ts';
 import { type ErrorContext, toStatusError } from './error-mapping.ts';
 import { RETRY_POLICY, type RetryPolicy, withRetries } from './retry.ts';
 import { toCallUrl, toStyle } from './wire-call.ts';
-
-const ERROR_BYTES_MAX = 256 * 1024;
 
 export interface WireCall {
   readonly method: UpstreamCall['method'];
@@ -55,16 +53,6 @@ export function toContext({ credentials }: CallOptions, clock: Clock): ErrorCont
   return { apiKey: credentials.apiKey, secrets: toSecrets(credentials), nowMs: clock.nowMs() };
 }
 
-/** The text of a failed answer, or what could be read of none: the status says enough then. */
-async function readErrorText(answer: UpstreamAnswer): Promise<string> {
-  try {
-    return await answer.readText(ERROR_BYTES_MAX);
-  } catch (error) {
-    if (error instanceof ProviderError) return '';
-    throw error;
-  }
-}
-
 export type Retry = <T>(
   attempt: () => Promise<T>,
   call: CallOptions,
@@ -94,11 +82,6 @@ export function createRetry(deps: {
         });
       },
     });
-}
-
-/** Our own timeouts are not tried again: who waited ten minutes does not want to wait thirty. */
-export function mayRetryChat(error: ProviderError): boolean {
-  return error.isRetryable && !(error.kind === 'timeout' && error.status === null);
 }
 
 export function isConnection(error: ProviderError): boolean {

@@ -3,6 +3,10 @@
 import { ProviderError } from '../provider.ts';
 import { type CallWatch, toServerName } from './call-watch.ts';
 
+/** Bytes of an answer that is one document: 2,048 embeddings of 3,072 numbers are about 80 MB. */
+export const DOCUMENT_BYTES_MAX = 128 * 1024 * 1024;
+const ERROR_BYTES_MAX = 256 * 1024;
+
 /** An answer of any status but 3xx. Whoever gets one reads it to its end or closes it. */
 export interface UpstreamAnswer {
   readonly status: number;
@@ -130,4 +134,14 @@ export function toCallError(error: unknown, signal: AbortSignal, url: URL, hasBe
   // A certificate that is refused now is refused again.
   const isRetryable = !/CERT|TLS|SSL|VERIFY/.test(code);
   return new ProviderError('connection', message, { isRetryable, cause: error });
+}
+
+/** The text of a failed answer, or what could be read of none: the status says enough then. */
+export async function readErrorText(answer: UpstreamAnswer): Promise<string> {
+  try {
+    return await answer.readText(ERROR_BYTES_MAX);
+  } catch (error) {
+    if (error instanceof ProviderError) return '';
+    throw error;
+  }
 }

@@ -21,7 +21,7 @@ const PASSED_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /** What is the connection's own, whoever asks for it. */
-const RESERVED_HEADERS: ReadonlySet<string> = new Set([
+export const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
   'host',
   'connection',
   'content-length',
@@ -58,7 +58,7 @@ export function toOutwardHeaders(call: OutwardCall, userAgent: string): Record<s
   if (call.contentType !== null) headers['content-type'] = call.contentType;
   if (contentLength !== undefined && contentLength !== null)
     headers['content-length'] = String(contentLength);
-  if (style !== undefined) addHeaders(headers, style.headers, (name) => !RESERVED_HEADERS.has(name));
+  if (style !== undefined) addHeaders(headers, style.headers, (name) => !CONNECTION_HEADERS.has(name));
   if (given !== undefined) addHeaders(headers, given, (name) => PASSED_HEADERS.has(name));
   const auth = style === undefined ? BEARER : style.auth;
   if (apiKey !== null && auth !== null) {

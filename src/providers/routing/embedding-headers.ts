@@ -4,14 +4,12 @@
  */
 
 import type { RequestHeaders } from '../provider.ts';
-import { isRoutingParameter, toParameterName } from './request-parameters.ts';
+import { isRoutingParameter, toParameterName, UNBOUND_PARAMETERS } from './request-parameters.ts';
 
 const EMBEDDING_PREFIX = 'embedding-param-';
 const LLM_PREFIX = 'llm-param-';
 /** What an embedding model gets from elsewhere. */
 const OWN_FIELDS: ReadonlySet<string> = new Set(['model', 'input', 'dimensions', 'encoding-format']);
-/** Say something of the one provider that is called, whichever it is. */
-const UNBOUND: ReadonlySet<string> = new Set(['api-key', 'base-url', 'api-version', 'custom-llm-provider']);
 
 /**
  * The headers by which the embedding model's provider is found: its own parameters stand where a language model has its
@@ -41,7 +39,7 @@ export function toEmbeddingHeaders(headers: RequestHeaders): RequestHeaders {
 
 function isBound(header: string): boolean {
   const name = toParameterName(header.slice(LLM_PREFIX.length));
-  return isRoutingParameter(name) && !UNBOUND.has(name);
+  return isRoutingParameter(name) && !UNBOUND_PARAMETERS.has(name);
 }
 
 /** Further parameters, as fields of the request: `embedding-param-input-type: query` is `input_type`. */

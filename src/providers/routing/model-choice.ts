@@ -27,7 +27,7 @@ import {
   findMissingAddress,
   findNamedBaseUrl,
 } from './request-credentials.ts';
-import type { RequestParameters } from './request-parameters.ts';
+import { type RequestParameters, UNBOUND_PARAMETERS } from './request-parameters.ts';
 import { createUnknownModel, findNear, NOT_CONFIGURED, refuseCustom } from './unknown-models.ts';
 
 export interface Choice {
@@ -318,11 +318,12 @@ function toLocalNames(models: readonly { readonly id: string }[]): ReadonlySet<s
   return new Set(models.flatMap(({ id }) => [id, id.replace(/:latest$/, '')]));
 }
 
-/** What says something of whichever provider is called. */
-const UNBOUND: ReadonlySet<string> = new Set(['api-key', 'base-url', 'api-version', 'custom-llm-provider']);
-
 function withoutUnbound(request: RequestParameters): RequestParameters {
-  return { ...request, authorization: null, get: (name) => (UNBOUND.has(name) ? null : request.get(name)) };
+  return {
+    ...request,
+    authorization: null,
+    get: (name) => (UNBOUND_PARAMETERS.has(name) ? null : request.get(name)),
+  };
 }
 
 function toListable(settings: ModelSettings): readonly ProviderEntry[] {

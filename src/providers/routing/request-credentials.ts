@@ -10,7 +10,7 @@ import type { Parameter, ProviderEntry } from '../catalogue/catalogue.ts';
 import { normalizeBaseUrl } from '../catalogue/catalogue.ts';
 import { type Credentials, ProviderError, type RequestHeaders } from '../provider.ts';
 import type { ProviderSettings } from './provider-settings.ts';
-import type { RequestParameters } from './request-parameters.ts';
+import { type RequestParameters, UNBOUND_PARAMETERS } from './request-parameters.ts';
 import { toStyle } from './upstream-style.ts';
 
 export interface CredentialSources {
@@ -217,9 +217,6 @@ function createMissing(param: string, message: string): ApiError {
 
 // ——— Binding what a request says to one provider ———
 
-/** What says something of whichever provider is called, and so of one only. */
-const UNBOUND = ['api-key', 'base-url', 'api-version', 'custom-llm-provider'] as const;
-
 /**
  * The headers for whatever else a request calls after its model: what was meant for the model's provider stays with that
  * provider. `api-key` becomes `llm-param-PROVIDER-api-key`.
@@ -228,7 +225,7 @@ export function bindHeaders(headers: RequestHeaders, { style, fromRequest }: Cre
   if (!fromRequest) return headers;
   const provider = style?.provider ?? 'openai';
   const bound: Record<string, string | undefined> = { ...headers };
-  for (const name of UNBOUND) {
+  for (const name of UNBOUND_PARAMETERS) {
     const own = headers[`llm-param-${name}`] ?? headers[`llm-param-${name.replaceAll('-', '_')}`];
     const value = own ?? headers[name];
     delete bound[`llm-param-${name}`];

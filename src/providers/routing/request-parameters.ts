@@ -75,6 +75,14 @@ export function toParameterName(text: string): string {
   return SYNONYMS.get(name) ?? name;
 }
 
+/** Say something of whichever provider is called, and so of one only. */
+export const UNBOUND_PARAMETERS: ReadonlySet<string> = new Set([
+  'api-key',
+  'base-url',
+  'api-version',
+  'custom-llm-provider',
+]);
+
 /** Whether a parameter says who answers, or with what, and is no field of the request to a model. */
 export function isRoutingParameter(name: string): boolean {
   if (ROUTING_NAMES.has(name)) return true;
@@ -82,10 +90,7 @@ export function isRoutingParameter(name: string): boolean {
 }
 
 const ROUTING_NAMES: ReadonlySet<string> = new Set([
-  'api-key',
-  'base-url',
-  'api-version',
-  'custom-llm-provider',
+  ...UNBOUND_PARAMETERS,
   'aws-bedrock-runtime-endpoint',
   ...CATALOGUE.flatMap(({ parameters }) => parameters.map(({ name }) => name)),
 ]);

@@ -3,7 +3,7 @@
 import { type JsonRecord, parseJson, toRecord, toText } from '../json-values.ts';
 import { createOpenAiProvider, type OpenAiProviderOptions } from '../openai/openai-provider.ts';
 import type { Upstream } from '../outbound/upstream.ts';
-import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
+import { DOCUMENT_BYTES_MAX, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import {
   type CallOptions,
   type Credentials,
@@ -23,7 +23,6 @@ import {
 } from './watsonx-wire.ts';
 
 const BASE_URL = 'https://us-south.ml.cloud.ibm.com';
-const DOCUMENT_BYTES_MAX = 128 * 1024 * 1024;
 const QUIRKS: Quirks = Object.freeze({
   noStreamOptions: true,
   noDeveloperRole: true,
