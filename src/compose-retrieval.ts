@@ -10,8 +10,8 @@ import { createHeaderSealer, type HeaderSealer } from './retrieval/header-sealer
 import { createRewrite, type RewriteQueries } from './retrieval/rewrite.ts';
 import type { Search } from './retrieval/search.ts';
 import { createSearch } from './retrieval/search-stores.ts';
-import { createSerial, type Serial } from './retrieval/serial.ts';
 import { createSealer } from './sealing.ts';
+import { createSerial, type Serial } from './serial.ts';
 import { getFile, openFile } from './services/file-records.ts';
 import { createAnalyser } from './vector/analyser.ts';
 

@@ -5,11 +5,11 @@
  */
 
 import type { Ports } from '../ports.ts';
+import type { Serial } from '../serial.ts';
 import { SYSTEM_TENANT } from '../store/collections.ts';
 import { type Scope, StoreError, type Versioned, type Write } from '../store/store.ts';
 import type { Attributes } from '../vector/attribute-filter.ts';
 import type { VectorIndex } from '../vector/vector-index.ts';
-import type { Serial } from './serial.ts';
 import {
   type FileBatchRecord,
   type FileError,

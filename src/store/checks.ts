@@ -1,5 +1,6 @@
 /** What a caller of the store may not do, checked the same way by every engine. Everything here throws `misuse`. */
 
+import { PIECE_BYTES_MAX } from './blob-store.ts';
 import { COLLECTIONS, type CollectionName, type CollectionSpec } from './collections.ts';
 import {
   PAGE_LIMIT_MAX,
@@ -75,6 +76,19 @@ export function checkChange(id: string, change: Readonly<Record<string, unknown>
 export function checkWrites(writes: readonly Write[]): void {
   if (writes.length > WRITES_MAX)
     throw toMisuse(`At most ${WRITES_MAX} writes at once, not ${writes.length}.`);
+}
+
+/** For pieces of blobs. */
+export function checkPiece(tenant: string, blob: string, index: number, bytes: number): void {
+  for (const key of [tenant, blob]) {
+    if (!isKey(key)) throw toMisuse(`A blob and its tenant have 1 to ${KEY_CHARACTERS_MAX} characters.`);
+  }
+  if (!Number.isSafeInteger(index) || index < 0) {
+    throw toMisuse(`A piece's index is an integer from 0, not ${index}.`);
+  }
+  if (bytes > PIECE_BYTES_MAX) {
+    throw toMisuse(`A piece has at most ${PIECE_BYTES_MAX} bytes, not ${bytes}.`);
+  }
 }
 
 /** The text of a JSON value. What JSON cannot hold (a cycle, a bigint), or no store should, is the caller's fault. */

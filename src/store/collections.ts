@@ -12,13 +12,18 @@ export interface CollectionSpec {
   readonly filters: readonly string[];
   /** Whether `list` may filter on `metadata[key] = value`. */
   readonly metadataFilter: boolean;
+  /**
+   * Whether most records stay as they were inserted, and no filter's field ever changes: an engine on which changeable records are
+   * dear may keep them in a cheaper form until one does.
+   */
+  readonly seldomChanges?: boolean;
 }
 
 export const COLLECTIONS = Object.freeze({
   assistants: { parented: false, filters: [], metadataFilter: false },
   threads: { parented: false, filters: [], metadataFilter: true },
   /** Parent: the thread. */
-  messages: { parented: true, filters: ['run_id'], metadataFilter: false },
+  messages: { parented: true, filters: ['run_id'], metadataFilter: false, seldomChanges: true },
   /** Parent: the thread. */
   runs: { parented: true, filters: [], metadataFilter: false },
   /** Parent: the run. */

@@ -60,6 +60,8 @@ export interface InsertWrite {
   readonly record: StoredRecord;
   /** For imported records with a foreign id: where the record stands in lists. Native ids carry their own. */
   readonly sortKey?: string;
+  /** The id was made for this record and is native: nobody else can have it, so that an engine need not look. */
+  readonly isFresh?: boolean;
 }
 
 export interface UpdateWrite {
@@ -125,8 +127,16 @@ export interface Store {
   /** What to call the engine in the start-up banner and in `/ready`: `sqlite`, `cassandra`, … */
   readonly engine: string;
 
-  /** Adds a record. Acknowledged when it is durable. Errors: `conflict` where the id exists. Not idempotent. */
-  insert<T extends StoredRecord>(collection: CollectionName, scope: Scope, record: T): Promise<Versioned<T>>;
+  /**
+   * Adds a record. Acknowledged when it is durable. Errors: `conflict` where the id exists; where the caller says that the id
+   * is fresh, an engine need not look. Not idempotent.
+   */
+  insert<T extends StoredRecord>(
+    collection: CollectionName,
+    scope: Scope,
+    record: T,
+    options?: { isFresh?: boolean },
+  ): Promise<Versioned<T>>;
 
   /** Reads one record, or null. Sees every write acknowledged before the call, by any process. */
   get<T extends StoredRecord>(

@@ -1,8 +1,11 @@
 /** Every engine of the blob store port, against one contract. */
 
 import { openSqliteBlobStore } from '../store/blob-directory.ts';
-import { describeBlobStoreContract, type OpenBlobStore } from './blob-store.ts';
+import { openCassandraBlobStore } from '../support/cassandra/keyspace.ts';
+import { cassandraOrSkip } from '../support/cassandra/shared-node.ts';
+import { describeBlobStoreContract } from './blob-store.ts';
 
-const ENGINES: readonly (readonly [name: string, open: OpenBlobStore])[] = [['sqlite', openSqliteBlobStore]];
+describeBlobStoreContract('sqlite', openSqliteBlobStore);
 
-for (const [name, open] of ENGINES) describeBlobStoreContract(name, open);
+const describeCassandra = cassandraOrSkip('blob store contract: cassandra');
+describeCassandra('on Cassandra', () => describeBlobStoreContract('cassandra', openCassandraBlobStore));

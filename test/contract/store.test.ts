@@ -1,8 +1,11 @@
 /** Every engine of the store port, against one contract. */
 
 import { openSqliteStore } from '../store/sqlite-directory.ts';
-import { describeStoreContract, type OpenStore } from './store.ts';
+import { openCassandraStore } from '../support/cassandra/keyspace.ts';
+import { cassandraOrSkip } from '../support/cassandra/shared-node.ts';
+import { describeStoreContract } from './store.ts';
 
-const ENGINES: readonly (readonly [name: string, open: OpenStore])[] = [['sqlite', openSqliteStore]];
+describeStoreContract('sqlite', openSqliteStore);
 
-for (const [name, open] of ENGINES) describeStoreContract(name, open);
+const describeCassandra = cassandraOrSkip('store contract: cassandra');
+describeCassandra('on Cassandra', () => describeStoreContract('cassandra', openCassandraStore));

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { createSerial } from '../../src/retrieval/serial.ts';
+import { createSerial } from '../../src/serial.ts';
 
 test('work under one key runs one after the other, also after one that failed; other keys do not wait', async () => {
   const serial = createSerial();

@@ -4,9 +4,8 @@
  */
 
 import { join } from 'node:path';
-import { type BlobStore, PIECE_BYTES_MAX } from '../blob-store.ts';
-import { KEY_CHARACTERS_MAX } from '../checks.ts';
-import { StoreError } from '../store.ts';
+import type { BlobStore } from '../blob-store.ts';
+import { checkPiece } from '../checks.ts';
 import { type BlobStatistics, createBlobCaller } from './blob-caller.ts';
 import type { BlobReply } from './blob-protocol.ts';
 import { BLOB_FILE } from './blob-schema.ts';
@@ -42,26 +41,20 @@ export async function createSqliteBlobStore(options: SqliteBlobStoreOptions): Pr
 
   return {
     async putPiece(tenant, blob, index, bytes) {
-      checkPlace(tenant, blob, index);
-      if (bytes.byteLength > PIECE_BYTES_MAX) {
-        throw new StoreError(
-          'misuse',
-          `A piece has at most ${PIECE_BYTES_MAX} bytes, not ${bytes.byteLength}.`,
-        );
-      }
+      checkPiece(tenant, blob, index, bytes.byteLength);
       const reply = await caller.call((call) => ['put', call, tenant, blob, index, toOwn(bytes)]);
       if (reply[0] !== 'done') throw toProtocolFault(reply);
     },
 
     async getPiece(tenant, blob, index) {
-      checkPlace(tenant, blob, index);
+      checkPiece(tenant, blob, index, 0);
       const reply = await caller.call((call) => ['get', call, tenant, blob, index]);
       if (reply[0] !== 'piece') throw toProtocolFault(reply);
       return reply[2];
     },
 
     async deleteBlob(tenant, blob) {
-      checkPlace(tenant, blob, 0);
+      checkPiece(tenant, blob, 0, 0);
       const reply = await caller.call((call) => ['delete', call, tenant, blob]);
       if (reply[0] !== 'done') throw toProtocolFault(reply);
     },
@@ -77,17 +70,6 @@ function startThread(): Worker {
   return new Worker(
     new URL(isSource ? './blob-thread.ts' : './store/sqlite/blob-thread.ts', import.meta.url),
   );
-}
-
-function checkPlace(tenant: string, blob: string, index: number): void {
-  for (const key of [tenant, blob]) {
-    if (key === '' || key.length > KEY_CHARACTERS_MAX) {
-      throw new StoreError('misuse', `A blob and its tenant have 1 to ${KEY_CHARACTERS_MAX} characters.`);
-    }
-  }
-  if (!Number.isSafeInteger(index) || index < 0) {
-    throw new StoreError('misuse', `A piece's index is an integer from 0, not ${index}.`);
-  }
 }
 
 /** Bytes that have a buffer to themselves are handed over as they are; a part of a larger one is copied out of it. */

@@ -5,6 +5,7 @@
  */
 
 import type { CollectionName } from '../collections.ts';
+import { type FieldValues, holdsFields } from '../fields.ts';
 import { isFiltered, toFilterEntries } from '../filters.ts';
 import { toNextSortKey } from '../sort-keys.ts';
 import { type StoredRecord, StoreError, type StoreErrorCode } from '../store.ts';
@@ -63,7 +64,7 @@ function planStep(plan: Plan, step: Step, index: number): number {
     checkVersion(step[3], found, place, index);
     return planUpdate(plan, step, found);
   }
-  if (step[2] !== null && !holdsFields(found.document, step[2])) {
+  if (step[2] !== null && !holdsFields(found.document, JSON.parse(step[2]) as FieldValues)) {
     throw toRefusal('conflict', index, place, 'does not have the required fields');
   }
   return NOTHING_WRITTEN;
@@ -140,16 +141,6 @@ function checkVersion(ifVersion: number | null, found: StoredRow, place: Place, 
   if (ifVersion !== null && ifVersion !== found.version) {
     throw toRefusal('conflict', index, place, 'has changed meanwhile');
   }
-}
-
-/** Whether top-level fields are these JSON scalars; one that is missing equals null. */
-function holdsFields(document: string, equals: string): boolean {
-  const record = JSON.parse(document) as Document;
-  const wanted = JSON.parse(equals) as Readonly<Record<string, unknown>>;
-  return Object.entries(wanted).every(([field, value]) => {
-    const actual = Object.hasOwn(record, field) ? record[field] : null;
-    return actual === value;
-  });
 }
 
 function toRowPlace(place: Place, sortKey: string): RowPlace {

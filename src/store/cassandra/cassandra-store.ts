@@ -1,0 +1,190 @@
+/** The store on a Cassandra cluster, DSE or Astra DB: any number of servers share it, and none of them keeps anything. */
+
+import type { CqlSession } from '../../cassandra/session.ts';
+import type { Clock } from '../../clock.ts';
+import {
+  checkChange,
+  checkPage,
+  checkRecord,
+  checkScope,
+  checkWhere,
+  checkWrites,
+  toJson,
+} from '../checks.ts';
+import type { CollectionName } from '../collections.ts';
+import { toConditions, toFilterEntries } from '../filters.ts';
+import {
+  type InsertWrite,
+  type Scope,
+  type Store,
+  type StoredRecord,
+  StoreError,
+  type Versioned,
+  type Write,
+} from '../store.ts';
+import { createAliases } from './aliases.ts';
+import { toTags } from './filter-tags.ts';
+import { createPageReader, type ReadPage } from './pages.ts';
+import { createRecords, type NewRecord } from './records.ts';
+import { removeList } from './removal.ts';
+import { createSpans, type ListKey } from './spans.ts';
+import { NOTHING_THERE, type Step, StepRunner } from './steps.ts';
+
+export interface CassandraStoreOptions {
+  /** Of a keyspace in which the tables of `toStoreMigrations` are. The store closes it. */
+  readonly session: CqlSession;
+  readonly clock: Clock;
+  /** What the engine is called: `cassandra`, `astra`. */
+  readonly engine?: string;
+}
+
+export function createCassandraStore(options: CassandraStoreOptions): Store {
+  const { session, clock, engine = 'cassandra' } = options;
+  const spans = createSpans({ session, clock });
+  const aliases = createAliases(session);
+  const records = createRecords({ session, spans, aliases, clock });
+  const readPage: ReadPage = createPageReader({ session, spans, records });
+  const runner = new StepRunner(records);
+  let isClosed = false;
+  const pending = new Set<Promise<unknown>>();
+
+  /** Lets what was accepted end before the session is closed. */
+  const track = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (isClosed) throw new StoreError('unavailable', 'The store is closed.');
+    const made = work();
+    pending.add(made);
+    try {
+      return await made;
+    } finally {
+      pending.delete(made);
+    }
+  };
+
+  const runOne = async (step: Step): Promise<{ version: number; document: string | null }> =>
+    await track(() => runner.run(step, new Map()));
+
+  return {
+    engine,
+
+    async insert(collection, scope, record, insertOptions) {
+      const isFresh = insertOptions?.isFresh === true;
+      await runOne(toInsertStep({ kind: 'insert', collection, scope, record, isFresh }));
+      return { record, version: 1 };
+    },
+
+    async get<T extends StoredRecord>(collection: CollectionName, scope: Scope, id: string) {
+      checkScope(collection, scope);
+      const found = await track(() => records.find(toKey(collection, scope), id));
+      return found === null ? null : { record: JSON.parse(found.document) as T, version: found.version };
+    },
+
+    async list<T extends StoredRecord>(...[collection, scope, page, where]: Parameters<Store['list']>) {
+      const spec = checkScope(collection, scope);
+      checkPage(page);
+      if (where !== undefined) checkWhere(collection, spec, where);
+      const conditions = toConditions(where);
+      const { items, hasMore } = await track(() =>
+        readPage({ ...page, key: toKey(collection, scope), conditions }),
+      );
+      return { items: items.map(({ record, version }) => ({ record: record as T, version })), hasMore };
+    },
+
+    async update<T extends StoredRecord>(
+      ...[collection, scope, id, change, given]: Parameters<Store['update']>
+    ) {
+      const { version, document } = await runOne(
+        toUpdateStep(collection, scope, id, change, given?.ifVersion),
+      );
+      return { record: JSON.parse(document ?? '') as T, version } satisfies Versioned<T>;
+    },
+
+    async delete(collection, scope, id, given) {
+      checkScope(collection, scope);
+      const key = toKey(collection, scope);
+      const { version } = await runOne({ kind: 'delete', key, id, ifVersion: given?.ifVersion });
+      return version !== NOTHING_THERE;
+    },
+
+    async deleteAll(collection, scope) {
+      checkScope(collection, scope);
+      return await track(() => removeList({ session, spans, aliases }, toKey(collection, scope)));
+    },
+
+    async write(writes) {
+      checkWrites(writes);
+      const steps = writes.map(toStep);
+      return await track(async () => {
+        const touched = new Map();
+        const versions: number[] = [];
+        for (const [index, step] of steps.entries()) {
+          const { version } = await runner.run(step, touched).catch((error) => {
+            throw toNumbered(error, index);
+          });
+          versions.push(Math.max(version, 0));
+        }
+        return versions;
+      });
+    },
+
+    async ping() {
+      await track(() => session.read({ cql: 'SELECT key FROM system.local', values: [] }));
+    },
+
+    async close() {
+      isClosed = true;
+      await Promise.allSettled([...pending]);
+      await session.close();
+    },
+  };
+}
+
+function toKey(collection: CollectionName, scope: Scope): ListKey {
+  return { collection, tenant: scope.tenant, parent: scope.parent ?? '' };
+}
+
+function toStep(write: Write, index: number): Step {
+  try {
+    if (write.kind === 'insert') return toInsertStep(write);
+    if (write.kind === 'update') {
+      return toUpdateStep(write.collection, write.scope, write.id, write.change, write.ifVersion);
+    }
+    checkScope(write.collection, write.scope);
+    const key = toKey(write.collection, write.scope);
+    if (write.kind === 'delete') return { kind: 'delete', key, id: write.id, ifVersion: write.ifVersion };
+    if (write.equals !== undefined) toJson(write.equals);
+    return { kind: 'require', key, id: write.id, equals: write.equals ?? {} };
+  } catch (error) {
+    throw toNumbered(error, index);
+  }
+}
+
+function toInsertStep({ collection, scope, record, sortKey, isFresh }: InsertWrite): Step {
+  const spec = checkScope(collection, scope);
+  checkRecord(record, sortKey);
+  const made: NewRecord = {
+    key: toKey(collection, scope),
+    id: record.id,
+    document: toJson(record),
+    tags: toTags(toFilterEntries(spec, record)),
+    sort: sortKey ?? null,
+    isFresh: isFresh === true,
+  };
+  return { kind: 'insert', key: made.key, id: made.id, made };
+}
+
+function toUpdateStep(
+  collection: CollectionName,
+  scope: Scope,
+  id: string,
+  change: Readonly<Record<string, unknown>>,
+  ifVersion: number | undefined,
+): Step {
+  checkScope(collection, scope);
+  checkChange(id, change);
+  return { kind: 'update', key: toKey(collection, scope), id, change: toJson(change), ifVersion };
+}
+
+function toNumbered(error: unknown, index: number): unknown {
+  if (!(error instanceof StoreError)) return error;
+  return new StoreError(error.code, error.message, { index, cause: error });
+}
