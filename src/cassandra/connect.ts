@@ -201,7 +201,24 @@ function toOpenError(error: unknown, settings: CassandraSettings): StoreError {
       ? toUnusable(`Cassandra at ${where} asks for a user and a password, and none is configured.`, error)
       : toUnusable(`Cassandra at ${where} refuses the password of '${settings.username}'.`, error);
   }
-  return toUnusable(`Cassandra at ${where} cannot be reached: ${describeFailure(error)}`, error);
+  const reason = describeFailure(error);
+  const refusal = causes.find((cause) => cause instanceof errors.ResponseError);
+  if (refusal !== undefined) return toUnusable(`Cassandra at ${where} refuses it: ${reason}`, error);
+  return toUnusable(
+    `Cassandra at ${where} cannot be reached: ${reason}${toTlsHint(reason, settings)}`,
+    error,
+  );
+}
+
+/** One side that speaks TLS and one that does not tell it in words that nobody understands. */
+function toTlsHint(reason: string, { tls }: CassandraSettings): string {
+  if (tls === null && /ECONNRESET|socket (was )?closed|hang up|parse/i.test(reason)) {
+    return '. If its clients must speak TLS, give --cassandra-tls or --cassandra-ca-file.';
+  }
+  if (tls !== null && /WRONG_VERSION_NUMBER|packet length/i.test(reason)) {
+    return '. It does not speak TLS: leave --cassandra-tls and the files out.';
+  }
+  return '';
 }
 
 function toUnusable(message: string, cause?: unknown): StoreError {

@@ -49,6 +49,8 @@ export const COLLECTIONS = Object.freeze({
   expirations: { parented: false, filters: [], metadataFilter: false },
   /** Bytes that belong to nothing any more, or to nothing yet. Scope: `SYSTEM_TENANT`. */
   loose_blobs: { parented: false, filters: [], metadataFilter: false },
+  /** How far a copy into this store has come (`mover/`). Scope: `SYSTEM_TENANT`. */
+  copies: { parented: false, filters: [], metadataFilter: false },
 } satisfies Record<string, CollectionSpec>);
 
 export type CollectionName = keyof typeof COLLECTIONS;

@@ -41,8 +41,17 @@ export interface PageRequest {
   readonly before?: string;
 }
 
+/** A record as a list has it. */
+export interface Listed<T extends StoredRecord> extends Versioned<T> {
+  /**
+   * Where the record stands in the list, as `InsertWrite.sortKey` takes it: for whoever copies it elsewhere. Absent where its id
+   * says so itself (`toNativeSortKey`).
+   */
+  readonly sortKey?: string;
+}
+
 export interface Page<T extends StoredRecord> {
-  readonly items: readonly Versioned<T>[];
+  readonly items: readonly Listed<T>[];
   /** Whether further records follow in the direction of the walk. */
   readonly hasMore: boolean;
 }
@@ -182,12 +191,14 @@ export interface Store {
   deleteAll(collection: CollectionName, scope: Scope): Promise<number>;
 
   /**
-   * Several writes in their order: later ones become visible no sooner than earlier ones. Where a check or a
-   * precondition (`require`, `ifVersion`, an insert whose id exists) fails, nothing behind it is written.
+   * Several writes in their order, all or none: where a check or a precondition (`require`, `ifVersion`, an insert whose id
+   * exists) fails, nothing is written.
    *
-   * What every engine promises is a prefix: after a crash, the first n writes are there and the others are
-   * not. An engine may do better (SQLite: all or nothing). So: conditions come first, and what makes the
-   * rest visible comes last.
+   * On every engine this holds where no write is about a record that an earlier one of them changes (but for an insert behind the
+   * removal of the same id). For other lists, and for lists of fresh inserts alone, an engine may promise a prefix only: after a
+   * crash the first n are there, and the others are not. `require` is looked at before anything is written; on an engine without
+   * a lock on the whole store, what it looks at may change before the writes are done. So whatever must not change meanwhile is
+   * named by its version.
    *
    * Answers, per write, the new version of the record (0 for `delete` and `require`). A `delete` of what is
    * not there is no error. Errors: as for the single operations, with `index`.

@@ -29,6 +29,12 @@ export function createLazyVectorIndex(engine: string, open: () => Promise<Vector
     async readChunks(...args) {
       return await (await lazy.get()).readChunks(...args);
     },
+    async describeFile(...args) {
+      return await (await lazy.get()).describeFile(...args);
+    },
+    async exportChunks(...args) {
+      return await (await lazy.get()).exportChunks(...args);
+    },
     async describe(...args) {
       return await (await lazy.get()).describe(...args);
     },

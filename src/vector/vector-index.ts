@@ -52,6 +52,13 @@ export interface FileEntry {
   readonly languages: readonly string[];
 }
 
+/** A file that can be found, and how it came to be so. */
+export interface PublishedFile extends FileEntry {
+  /** The attempt that was published. */
+  readonly ingest: string;
+  readonly chunks: number;
+}
+
 export interface QueryTerm {
   readonly term: string;
   /** How much the term counts; 1 for a word that stands once in the question. */
@@ -133,6 +140,17 @@ export interface VectorIndex {
 
   /** Published chunks of a file from a position on, in order; at most `limit`, at most `CHUNKS_MAX`. */
   readChunks(scope: IndexScope, file: string, from: number, limit: number): Promise<readonly StoredChunk[]>;
+
+  /** What a published file was published with, its attributes as they are now; null where it is not published. */
+  describeFile(scope: IndexScope, file: string): Promise<PublishedFile | null>;
+
+  /**
+   * Published chunks of a file from a position on, in order, as `stageChunks` takes them; at most `limit`, at most `CHUNKS_MAX`.
+   * For copying a store to another index, which then finds the same: vectors are those that are compared, to the bit, and
+   * staged again they stay so; words are the same with the same counts, in the order of JavaScript's comparison. It may cost
+   * as much as reading a large part of the store, and is cheapest for files in the order in which they were published.
+   */
+  exportChunks(scope: IndexScope, file: string, from: number, limit: number): Promise<readonly NewChunk[]>;
 
   describe(scope: IndexScope): Promise<IndexStatistics>;
 

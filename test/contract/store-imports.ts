@@ -45,6 +45,27 @@ export function describeImports(open: OpenStore): void {
       expect((await store.get<Note>('messages', scope, later ?? ''))?.record.text).toBe('imported');
     });
 
+    test('a list tells the sort key of a record whose id does not say it, so that a copy stands in the same place', async () => {
+      const { store } = fixture;
+      const [scope, copy] = [fixture.newScope(), fixture.newScope()];
+      const [first, place, moved] = fixture.newNotes(3).map((note) => note.id);
+      await store.insert('messages', scope, { id: first ?? '' });
+      await importOne(store, scope, { id: 'foreign' }, toKey(place ?? ''));
+      await importOne(store, scope, { id: moved ?? '' }, '0');
+      await store.insert('messages', scope, { id: 'unplaced' });
+      for (const order of ['asc', 'desc'] as const) {
+        const { items } = await store.list('messages', scope, { limit: 10, order });
+        const keys = new Map(items.map(({ record, sortKey }) => [record.id, sortKey]));
+        expect(keys.get(first ?? '')).toBeUndefined();
+        expect(keys.get('foreign')).toBe(toKey(place ?? ''));
+        expect(keys.get(moved ?? '')).toBe('0');
+        expect(keys.get('unplaced')).toBeString();
+      }
+      const { items } = await store.list<Note>('messages', scope, { limit: 10, order: 'desc' });
+      for (const { record, sortKey } of items) await importOne(store, copy, record, sortKey);
+      expect(await listIds(store, copy)).toEqual(await listIds(store, scope));
+    });
+
     test('without a sort key records stand in the order of insertion, between the native ones', async () => {
       const { store } = fixture;
       const scope = fixture.newScope();

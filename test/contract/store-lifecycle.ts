@@ -202,7 +202,7 @@ export function describeLifecycle(open: OpenStore): void {
         await opened.store.close();
         const again = await opened.reopen();
         const page = await again.list<Note>('messages', scope, { limit: 10, order: 'desc' });
-        expect(page.items).toEqual([
+        expect(page.items.map(({ record, version }) => ({ record, version }))).toEqual([
           { record: { id: 'c', run_id: 'c' }, version: 1 },
           { record: { id: 'b', run_id: 'b', text: 'changed' }, version: 2 },
         ]);

@@ -28,6 +28,8 @@ function callAll(index: VectorIndex, scope: IndexScope, file = 'file', ingest = 
     index.setAttributes(scope, file, {}),
     index.removeFile(scope, file),
     index.readChunks(scope, file, 0, 1),
+    index.describeFile(scope, file),
+    index.exportChunks(scope, file, 0, 1),
     ...(file === 'file' && ingest === 'first'
       ? [index.removeStore(scope), index.describe(scope), index.search(scope, toQuery('apple', null))]
       : []),

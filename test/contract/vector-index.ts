@@ -4,6 +4,7 @@
  */
 
 import { describe } from 'bun:test';
+import { describeExports } from './vector-index-exports.ts';
 import { describeFiles } from './vector-index-files.ts';
 import { describeAttributeFilters } from './vector-index-filters.ts';
 import type { OpenIndex } from './vector-index-fixture.ts';
@@ -16,6 +17,7 @@ export type { OpenedIndex, OpenIndex } from './vector-index-fixture.ts';
 export function describeVectorIndexContract(name: string, open: OpenIndex): void {
   describe(`vector index contract: ${name}`, () => {
     describeFiles(open);
+    describeExports(open);
     describeScores(open);
     describeAttributeFilters(open);
     describeIndexLifecycle(open);

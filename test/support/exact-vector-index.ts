@@ -4,7 +4,7 @@
 
 import { matchesFilter } from '../../src/vector/attribute-filter.ts';
 import { toBackground, toCandidates, toSaturation, toScore, weighTerms } from '../../src/vector/scoring.ts';
-import { decodeTerms, type TermCounts } from '../../src/vector/terms.ts';
+import { decodeTerms, encodeTerms, type TermCounts } from '../../src/vector/terms.ts';
 import type {
   FileEntry,
   IndexScope,
@@ -97,6 +97,19 @@ export function createExactVectorIndex(): VectorIndex {
     async readChunks(scope, file, from, limit) {
       const chunks = openFile(scope, file).published?.chunks ?? [];
       return chunks.slice(from, from + limit).map(({ chunk }) => chunk);
+    },
+
+    async describeFile(scope, file) {
+      const { published } = openFile(scope, file);
+      if (published === null) return null;
+      return { ...published.entry, ingest: published.ingest, chunks: published.chunks.length };
+    },
+
+    async exportChunks(scope, file, from, limit) {
+      const chunks = openFile(scope, file).published?.chunks ?? [];
+      return chunks
+        .slice(from, from + limit)
+        .map(({ chunk, vector, terms }) => ({ ...chunk, vector, terms: encodeTerms(terms) }));
     },
 
     async describe(scope) {

@@ -2,6 +2,8 @@
 
 import type { CqlSession } from '../../cassandra/session.ts';
 import type { Clock } from '../../clock.ts';
+import { toNativeSortKey } from '../../ids.ts';
+import { type Log, toLogFields } from '../../log.ts';
 import {
   checkChange,
   checkPage,
@@ -15,6 +17,7 @@ import type { CollectionName } from '../collections.ts';
 import { toConditions, toFilterEntries } from '../filters.ts';
 import {
   type InsertWrite,
+  type Listed,
   type Scope,
   type Store,
   type StoredRecord,
@@ -24,11 +27,17 @@ import {
 } from '../store.ts';
 import { createAliases } from './aliases.ts';
 import { toTags } from './filter-tags.ts';
-import { createPageReader, type ReadPage } from './pages.ts';
+import { createJournal } from './journal.ts';
+import { Leftovers } from './leftovers.ts';
+import { removeList } from './list-removal.ts';
+import { createPageReader, type ListedRecord, type ReadPage } from './pages.ts';
+import { toNumbered } from './plan.ts';
 import { createRecords, type NewRecord } from './records.ts';
-import { removeList } from './removal.ts';
 import { createSpans, type ListKey } from './spans.ts';
-import { NOTHING_THERE, type Step, StepRunner } from './steps.ts';
+import { NOTHING_THERE, type Step } from './steps.ts';
+import { Transactions } from './transactions.ts';
+
+const SWEEP_MS = 10_000;
 
 export interface CassandraStoreOptions {
   /** Of a keyspace in which the tables of `toStoreMigrations` are. The store closes it. */
@@ -36,15 +45,27 @@ export interface CassandraStoreOptions {
   readonly clock: Clock;
   /** What the engine is called: `cassandra`, `astra`. */
   readonly engine?: string;
+  readonly log?: Pick<Log, 'warn'>;
+  /** Between two looks for writes that others have left half done. */
+  readonly sweepMs?: number;
+  /** How long such a write must have been seen to be half done. */
+  readonly abandonedMs?: number;
 }
 
 export function createCassandraStore(options: CassandraStoreOptions): Store {
-  const { session, clock, engine = 'cassandra' } = options;
+  const { session, clock, log, engine = 'cassandra', sweepMs = SWEEP_MS, abandonedMs } = options;
   const spans = createSpans({ session, clock });
   const aliases = createAliases(session);
   const records = createRecords({ session, spans, aliases, clock });
   const readPage: ReadPage = createPageReader({ session, spans, records });
-  const runner = new StepRunner(records);
+  const journal = createJournal(session);
+  const leftovers = new Leftovers({
+    records,
+    journal,
+    ...(log === undefined ? {} : { log }),
+    ...(abandonedMs === undefined ? {} : { abandonedMs }),
+  });
+  const transactions = new Transactions({ records, journal, leftovers });
   let isClosed = false;
   const pending = new Set<Promise<unknown>>();
 
@@ -61,7 +82,17 @@ export function createCassandraStore(options: CassandraStoreOptions): Store {
   };
 
   const runOne = async (step: Step): Promise<{ version: number; document: string | null }> =>
-    await track(() => runner.run(step, new Map()));
+    await track(() => transactions.runOne(step));
+
+  let sweeping: Promise<void> = Promise.resolve();
+  const sweeper = setInterval(() => {
+    sweeping = sweeping
+      .then(() => leftovers.sweep())
+      .catch((error: unknown) => {
+        log?.warn('half-done writes not looked for', toLogFields(error));
+      });
+  }, sweepMs);
+  sweeper.unref();
 
   return {
     engine,
@@ -86,7 +117,7 @@ export function createCassandraStore(options: CassandraStoreOptions): Store {
       const { items, hasMore } = await track(() =>
         readPage({ ...page, key: toKey(collection, scope), conditions }),
       );
-      return { items: items.map(({ record, version }) => ({ record: record as T, version })), hasMore };
+      return { items: items.map((item) => toListed<T>(item)), hasMore };
     },
 
     async update<T extends StoredRecord>(
@@ -113,17 +144,7 @@ export function createCassandraStore(options: CassandraStoreOptions): Store {
     async write(writes) {
       checkWrites(writes);
       const steps = writes.map(toStep);
-      return await track(async () => {
-        const touched = new Map();
-        const versions: number[] = [];
-        for (const [index, step] of steps.entries()) {
-          const { version } = await runner.run(step, touched).catch((error) => {
-            throw toNumbered(error, index);
-          });
-          versions.push(Math.max(version, 0));
-        }
-        return versions;
-      });
+      return await track(() => transactions.run(steps));
     },
 
     async ping() {
@@ -132,7 +153,8 @@ export function createCassandraStore(options: CassandraStoreOptions): Store {
 
     async close() {
       isClosed = true;
-      await Promise.allSettled([...pending]);
+      clearInterval(sweeper);
+      await Promise.allSettled([...pending, sweeping]);
       await session.close();
     },
   };
@@ -184,7 +206,7 @@ function toUpdateStep(
   return { kind: 'update', key: toKey(collection, scope), id, change: toJson(change), ifVersion };
 }
 
-function toNumbered(error: unknown, index: number): unknown {
-  if (!(error instanceof StoreError)) return error;
-  return new StoreError(error.code, error.message, { index, cause: error });
+function toListed<T extends StoredRecord>({ record, version, sort, id }: ListedRecord): Listed<T> {
+  const versioned = { record: record as T, version };
+  return toNativeSortKey(id) === sort ? versioned : { ...versioned, sortKey: sort };
 }

@@ -9,7 +9,7 @@ import {
 } from '../../cassandra/session.ts';
 
 /** Writers that a row remembers: so many may follow one whose answer was lost, before it has looked. */
-const WRITERS_MAX = 4;
+const WRITERS_MAX = 8;
 const TRIES_MAX = 5;
 const WAIT_MS = 100;
 
@@ -18,8 +18,26 @@ export function toWriters(token: string, earlier: string): string {
   return [token, ...earlier.split(' ').filter((name) => name !== '')].slice(0, WRITERS_MAX).join(' ');
 }
 
+/** Names one write among the writers of a record. */
 export function createToken(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(9))).toString('base64url');
+  return createName('s');
+}
+
+/** Names a write of several records that a note tells of. */
+export function createNoteId(): string {
+  return createName(NOTE_PREFIX);
+}
+
+const NOTE_PREFIX = 'n';
+
+/** The note to which the last write of a record belongs; null where it was one by itself. */
+export function toLastNote(writers: string): string | null {
+  const [last = ''] = writers.split(' ');
+  return last.startsWith(NOTE_PREFIX) ? last : null;
+}
+
+function createName(kind: string): string {
+  return kind + Buffer.from(crypto.getRandomValues(new Uint8Array(9))).toString('base64url');
 }
 
 export interface ConditionalWrite {

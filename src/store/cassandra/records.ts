@@ -1,22 +1,19 @@
 /** Single records: found, inserted, changed and removed, each by as few calls of the cluster as it takes. */
 
-import { types } from 'cassandra-driver';
-import type { CqlRow, CqlSession, CqlStatement } from '../../cassandra/session.ts';
+import type { CqlRow, CqlSession, CqlStatement, CqlValue } from '../../cassandra/session.ts';
 import type { Clock } from '../../clock.ts';
 import { createIds, toNativeSortKey } from '../../ids.ts';
 import { createSerial } from '../../serial.ts';
 import { COLLECTIONS, type CollectionSpec } from '../collections.ts';
-import { toFilterEntries } from '../filters.ts';
 import { toNextSortKey } from '../sort-keys.ts';
-import type { StoredRecord } from '../store.ts';
 import type { Aliases } from './aliases.ts';
-import { applySurely, createToken, isWrittenBy, toWriters } from './conditional.ts';
+import { createToken, isWrittenBy, toWriters } from './conditional.ts';
 import { toDocumentColumns } from './documents.ts';
-import { toTags } from './filter-tags.ts';
+import { toTagsOf } from './filter-tags.ts';
+import { applyToSettled, type Outcome, Removals } from './removals.ts';
 import {
   AT_LIST,
   AT_PLACE,
-  DEAD,
   type Emptiness,
   type FoundRecord,
   isFound,
@@ -39,20 +36,38 @@ export interface NewRecord {
   readonly sort: string | null;
   /** Whether nobody else can have the id. */
   readonly isFresh: boolean;
+  /** Whether it was looked for a moment ago, and is not there. */
+  readonly isAbsent?: boolean;
 }
-
-/** `conflict`: something else was written meanwhile. */
-export type Outcome = 'done' | 'conflict';
 
 export interface Records {
   find(key: ListKey, id: string): Promise<FoundRecord | null>;
   insert(record: NewRecord): Promise<Outcome>;
-  /** Writes the next version of what was found, if nothing else has been written since. */
-  replace(found: FoundRecord, document: string): Promise<Outcome>;
+  /**
+   * Writes the next version of what was found, if nothing else has been written since. `token` is kept among the record's writers.
+   */
+  replace(found: FoundRecord, document: string, token?: string): Promise<Outcome>;
   /** Removes what was found, if nothing else has been written since. */
   remove(found: FoundRecord): Promise<Outcome>;
   /** Where a record stands, or null where there is none: as `find`, for cursors. */
   locate(key: ListKey, id: string): Promise<RowPlace | null>;
+  /** Whether the record is held or was written under this name, or was and few others came later. Settles what hangs. */
+  isDecided(place: RowPlace, id: string): Promise<boolean>;
+  /** Holds what was found for a transaction: others wait for its end. */
+  lock(found: FoundRecord, transaction: string): Promise<Outcome>;
+  /** Writes what the transaction has decided, and lets go; null removes the record. Nothing happens where it does not hold it. */
+  release(locked: LockedRecord, transaction: string): Promise<void>;
+}
+
+/** A record that a transaction holds, and what becomes of it. */
+export interface LockedRecord {
+  readonly place: RowPlace;
+  readonly isAliased: boolean;
+  /** `keep`: nothing; null: it goes. */
+  readonly becomes:
+    | 'keep'
+    | null
+    | { readonly version: number; readonly document: string; readonly tags: readonly string[] };
 }
 
 export interface RecordsDeps {
@@ -66,9 +81,6 @@ export function createRecords(deps: RecordsDeps): Records {
   return new CassandraRecords(deps);
 }
 
-/** How long a mark stays: longer than any call that has read what it stands for. */
-const MARK_SECONDS = 600;
-
 const INSERT_COLUMNS =
   '(tenant, collection, parent, span, sort, id, kind, version, body, packed, filters, aliased, writers)';
 
@@ -78,7 +90,10 @@ class CassandraRecords implements Records {
   /** Inserts without a place of their own, one after the other in each list. */
   private readonly atEnds = createSerial();
 
+  private readonly removals: Removals;
+
   constructor(private readonly deps: RecordsDeps) {
+    this.removals = new Removals(deps.session, deps.aliases);
     this.ids = createIds(deps.clock);
   }
 
@@ -93,7 +108,7 @@ class CassandraRecords implements Records {
 
   async insert(record: NewRecord): Promise<Outcome> {
     const { key, id } = record;
-    const native = toNativeSortKey(id);
+    const native = toHomeSort(key, id);
     const isAtHome = native !== null && (record.sort === null || record.sort === native);
     if (isAtHome || record.sort !== null) return await this.insertNow(record, native, isAtHome);
     // Each stands behind the one before.
@@ -109,19 +124,24 @@ class CassandraRecords implements Records {
       if (isPlain) await this.insertFirst(place, record);
       return isPlain ? 'done' : await this.insertSettled(place, record, false);
     }
-    const { found, dead, alias } = await this.look(key, id);
+    // Where only settled rows are, a condition tells as well as a look.
+    const isKnown = record.isAbsent === true && toSpec(key).seldomChanges !== true;
+    const { found, dead, alias } = isKnown ? NOTHING : await this.look(key, id);
     if (found !== null) return 'conflict';
-    if (dead !== null) await this.bury(dead);
-    if (native !== null && isAtHome)
+    if (dead !== null) await this.removals.bury(dead);
+    if (native !== null && isAtHome) {
       return await this.insertSettled(await this.toPlace(key, native, id), record, false);
+    }
     const sort = record.sort ?? (await this.toLastSort(key));
-    if (!(await this.deps.aliases.put(key, id, sort, alias))) return 'conflict';
-    return await this.insertSettled(await this.toPlace(key, sort, id), record, true);
+    if (await this.deps.aliases.put(key, id, sort, alias)) {
+      return await this.insertSettled(await this.toPlace(key, sort, id), record, true);
+    }
+    // An alias without a record is what a crash has left.
+    return isKnown ? await this.insertNow({ ...record, isAbsent: false }, native, isAtHome) : 'conflict';
   }
 
-  async replace(found: FoundRecord, document: string): Promise<Outcome> {
+  async replace(found: FoundRecord, document: string, token = createToken()): Promise<Outcome> {
     const { place, version } = found;
-    const token = createToken();
     const { body, packed } = await toDocumentColumns(document);
     const writers = toWriters(token, found.writers);
     const tags = this.toSettledTags(found, document);
@@ -129,55 +149,61 @@ class CassandraRecords implements Records {
     const expected = found.isSettled ? version : null;
     const statement: CqlStatement = {
       cql: `UPDATE ${toTable(place)} SET version = ?, body = ?, packed = ?, filters = ?, writers = ?
-        WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW} IF version = ?`,
+        WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW} IF version = ? AND lock = null`,
       values: [version + 1, body, packed, tags, writers, ...toPlaceValues(place), expected],
     };
-    return await this.applyTo(place, statement, (row) => isWrittenBy(row, token));
+    return await applyToSettled(this.deps.session, place, statement, (row) => isWrittenBy(row, token));
   }
 
-  async remove(found: FoundRecord): Promise<Outcome> {
-    if (found.firstDocument !== null) return await this.removeWithFirst(found);
+  remove(found: FoundRecord): Promise<Outcome> {
+    return this.removals.remove(found);
+  }
+
+  async isDecided(place: RowPlace, id: string): Promise<boolean> {
+    const rows = await this.deps.session.readSettled(toPlaceQuery(place));
+    const settled = rows.find((row) => row.kind === SETTLED_ROW);
+    return settled?.lock === id || isWrittenBy(settled, id);
+  }
+
+  async lock(found: FoundRecord, transaction: string): Promise<Outcome> {
     const { place, version } = found;
-    const outcome = await this.applyTo(
-      place,
-      {
-        cql: `DELETE FROM ${toTable(place)} WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW} IF version = ?`,
-        values: [...toPlaceValues(place), version],
-      },
-      (row) => row === undefined,
-    );
-    if (outcome === 'done' && found.isAliased) await this.deps.aliases.remove(place, place.id, place.sort);
-    return outcome;
+    const at = `WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW} IF version = ? AND lock = null`;
+    const isDone = (row: CqlRow | undefined): boolean => row?.lock === transaction;
+    if (found.isSettled) {
+      const cql = `UPDATE ${toTable(place)} SET lock = ? ${at}`;
+      const values = [transaction, ...toPlaceValues(place), version];
+      return await applyToSettled(this.deps.session, place, { cql, values }, isDone);
+    }
+    // There is nothing to hold: the settled row is made, as the first one is.
+    const { body, packed } = await toDocumentColumns(found.document);
+    const cql = `UPDATE ${toTable(place)} SET version = ?, body = ?, packed = ?, filters = ?, lock = ? ${at}`;
+    const tags = this.toSettledTags(found, found.document);
+    const values = [version, body, packed, tags, transaction, ...toPlaceValues(place), null];
+    return await applyToSettled(this.deps.session, place, { cql, values }, isDone);
   }
 
-  /**
-   * Of several that remove it one is to win, and whoever has read the first row before must find out that it is gone: a mark
-   * stays in the place of the settled row for as long as such a one can be on its way.
-   */
-  private async removeWithFirst(found: FoundRecord): Promise<Outcome> {
-    const { place, version, isSettled } = found;
-    const token = createToken();
-    const outcome = await this.applyTo(
-      place,
-      {
-        cql: `UPDATE ${toTable(place)} SET version = ${DEAD}, body = null, packed = null, filters = null, writers = ?
-          WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW} IF version = ?`,
-        values: [token, ...toPlaceValues(place), isSettled ? version : null],
-      },
-      (row) => isWrittenBy(row, token),
-    );
-    if (outcome === 'conflict') return outcome;
-    await this.removeFirst(found);
-    await this.applyTo(
-      place,
-      {
-        cql: `UPDATE ${toTable(place)} USING TTL ${MARK_SECONDS} SET version = ${DEAD}, writers = ?
-          WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW} IF version = ${DEAD}`,
-        values: [token, ...toPlaceValues(place)],
-      },
-      () => true,
-    );
-    return outcome;
+  async release({ place, becomes, isAliased }: LockedRecord, transaction: string): Promise<void> {
+    const at = `WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW} IF lock = ?`;
+    const isDone = (row: CqlRow | undefined): boolean => row?.lock !== transaction;
+    const apply = (cql: string, values: readonly CqlValue[]): Promise<Outcome> =>
+      applyToSettled(
+        this.deps.session,
+        place,
+        { cql: `${cql} ${at}`, values: [...values, ...toPlaceValues(place), transaction] },
+        isDone,
+      );
+    if (becomes === 'keep') {
+      await apply(`UPDATE ${toTable(place)} SET lock = null`, []);
+    } else if (becomes === null) {
+      const outcome = await apply(`DELETE FROM ${toTable(place)}`, []);
+      if (outcome === 'done' && isAliased) await this.deps.aliases.remove(place, place.id, place.sort);
+    } else {
+      const { body, packed } = await toDocumentColumns(becomes.document);
+      await apply(
+        `UPDATE ${toTable(place)} SET version = ?, body = ?, packed = ?, filters = ?, writers = ?, lock = null`,
+        [becomes.version, body, packed, toColumn(becomes.tags), transaction],
+      );
+    }
   }
 
   /** What is at an id, wherever it stands. */
@@ -185,7 +211,7 @@ class CassandraRecords implements Records {
     key: ListKey,
     id: string,
   ): Promise<{ found: FoundRecord | null; dead: Emptiness | null; alias: string | null }> {
-    const native = toNativeSortKey(id);
+    const native = toHomeSort(key, id);
     let dead: Emptiness | null = null;
     if (native !== null) {
       const found = await this.readAt(await this.toPlace(key, native, id));
@@ -227,7 +253,8 @@ class CassandraRecords implements Records {
   private async insertSettled(place: RowPlace, record: NewRecord, isAliased: boolean): Promise<Outcome> {
     const token = createToken();
     const { body, packed } = await toDocumentColumns(record.document);
-    const outcome = await this.applyTo(
+    const outcome = await applyToSettled(
+      this.deps.session,
       place,
       {
         cql: `INSERT INTO ${toTable(place)} ${INSERT_COLUMNS} VALUES (?, ?, ?, ?, ?, ?, ${SETTLED_ROW}, 1, ?, ?, ?, ?, ?) IF NOT EXISTS`,
@@ -246,60 +273,13 @@ class CassandraRecords implements Records {
     return outcome;
   }
 
-  private async applyTo(
-    place: RowPlace,
-    statement: CqlStatement,
-    isDone: (settled: CqlRow | undefined) => boolean,
-  ): Promise<Outcome> {
-    const { isApplied } = await applySurely(this.deps.session, {
-      statement,
-      look: toPlaceQuery(place),
-      isDone: (rows) => isDone(rows.find((row) => row.kind === SETTLED_ROW)),
-    });
-    return isApplied ? 'done' : 'conflict';
-  }
-
-  /** Deleted at a time just behind its own: the clocks of two servers may differ. */
-  private async removeFirst(found: FoundRecord): Promise<void> {
-    const { place, firstWritten } = found;
-    const written = firstWritten instanceof types.Long ? firstWritten : types.Long.ZERO;
-    await this.deps.session.write({
-      cql: `DELETE FROM ${toTable(place)} USING TIMESTAMP ? WHERE ${AT_PLACE} AND kind = ${FIRST_ROW}`,
-      values: [written.add(1), ...toPlaceValues(place)],
-    });
-  }
-
-  private async removeMark(place: RowPlace): Promise<void> {
-    await this.applyTo(
-      place,
-      {
-        cql: `DELETE FROM ${toTable(place)} WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW} IF version = ${DEAD}`,
-        values: toPlaceValues(place),
-      },
-      (row) => row?.version !== DEAD,
-    );
-  }
-
-  /** Ends a deletion that somebody has left behind. */
-  private async bury({ place }: Emptiness): Promise<void> {
-    const [first] = (await this.deps.session.read(toPlaceQuery(place))).filter(
-      (row) => row.kind === FIRST_ROW,
-    );
-    if (first !== undefined) {
-      const found = await toFound(place, [first]);
-      if (isFound(found)) await this.removeFirst(found);
-    }
-    await this.removeMark(place);
-  }
-
   /**
    * What a settled row is found by. With the tags of the first row, which still has its own: a list that finds the one must find
    * the other, to see which of them is the record.
    */
   private toSettledTags({ place, firstDocument }: FoundRecord, document: string): string[] | null {
-    const spec = toSpec(place);
-    const own = toDocumentTags(spec, document);
-    const first = firstDocument === null ? [] : toDocumentTags(spec, firstDocument);
+    const own = toTagsOf(place, document);
+    const first = firstDocument === null ? [] : toTagsOf(place, firstDocument);
     return toColumn([...new Set([...own, ...first])]);
   }
 
@@ -320,13 +300,18 @@ class CassandraRecords implements Records {
   }
 }
 
-function toSpec({ collection }: ListKey): CollectionSpec {
-  return COLLECTIONS[collection];
+/**
+ * The sort key that an id names: none where it was made elsewhere, and needs an alias. The server's own records are found by their ids
+ * alone, in whatever order.
+ */
+function toHomeSort(key: ListKey, id: string): string | null {
+  return toNativeSortKey(id) ?? (isSpread(key) ? id : null);
 }
 
-function toDocumentTags(spec: CollectionSpec, document: string): string[] {
-  if (spec.filters.length === 0 && !spec.metadataFilter) return [];
-  return toTags(toFilterEntries(spec, JSON.parse(document) as StoredRecord));
+const NOTHING = Object.freeze({ found: null, dead: null, alias: null });
+
+function toSpec({ collection }: ListKey): CollectionSpec {
+  return COLLECTIONS[collection];
 }
 
 /** An empty set is no value to Cassandra. */

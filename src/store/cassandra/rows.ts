@@ -40,7 +40,7 @@ export interface Emptiness {
 
 export const AT_LIST = 'tenant = ? AND collection = ? AND parent = ? AND span = ?';
 export const AT_PLACE = `${AT_LIST} AND sort = ? AND id = ?`;
-export const PAGE_COLUMNS = 'sort, id, kind, version, body, packed, writers, aliased';
+export const PAGE_COLUMNS = 'sort, id, kind, version, body, packed, writers, aliased, lock';
 
 export function toTable(key: Pick<ListKey, 'tenant'>): string {
   return isSpread(key) ? QUEUE_TABLE : RECORDS_TABLE;

@@ -23,13 +23,14 @@ const COLUMNS = `
   tenant text, collection text, parent text,
   span text,
   sort text, id text, kind tinyint,
-  version int, body text, packed blob, filters set<text>, aliased boolean, writers text,
+  version int, body text, packed blob, filters set<text>, aliased boolean, writers text, lock text,
   PRIMARY KEY ((tenant, collection, parent, span), sort, id, kind)`;
 const ORDER = 'CLUSTERING ORDER BY (sort DESC, id DESC, kind DESC)';
 
 /** `isManaged`: a service that has its own mind about the options of tables (Astra). */
 export function toStoreMigrations(isManaged: boolean): readonly Migration[] {
   const queueOptions = isManaged ? '' : ` AND gc_grace_seconds = ${QUEUE_GRACE_SECONDS}`;
+  const graceOptions = isManaged ? '' : ` WITH gc_grace_seconds = ${QUEUE_GRACE_SECONDS}`;
   const blobOptions = isManaged ? '' : " WITH compression = {'enabled': false}";
   return [
     {
@@ -41,6 +42,11 @@ export function toStoreMigrations(isManaged: boolean): readonly Migration[] {
         `CREATE TABLE IF NOT EXISTS record_aliases (
           tenant text, collection text, parent text, id text, sort text, writers text,
           PRIMARY KEY ((tenant, collection, parent, id)))`,
+        // What is left to do of writes of several records that have been decided: plain writes alone.
+        `CREATE TABLE IF NOT EXISTS redo_notes (
+          bucket text, id text, body text, packed blob, PRIMARY KEY ((bucket), id))${graceOptions}`,
+        // What was decided of writes in which several records have a say: conditional writes alone.
+        'CREATE TABLE IF NOT EXISTS verdicts (id text PRIMARY KEY, verdict text)',
         // Where the lists of a tenant are cut into partitions.
         `CREATE TABLE IF NOT EXISTS record_spans (
           tenant text, collection text, start text, PRIMARY KEY ((tenant, collection), start))`,

@@ -1,6 +1,7 @@
 /** Lists: a page is a seek to its cursor and a walk of `limit` + 1 entries of an index, at any depth. */
 
 import type { Database, Statement } from 'bun:sqlite';
+import { toNativeSortKey } from '../../ids.ts';
 import type { CollectionName } from '../collections.ts';
 import { StoreError } from '../store.ts';
 import type { ListCall } from './protocol.ts';
@@ -10,10 +11,14 @@ export interface FoundPage {
   /** In the asked order. */
   readonly documents: readonly string[];
   readonly versions: readonly number[];
+  /** Null where the id says it; null at all where every id does. */
+  readonly sortKeys: readonly (string | null)[] | null;
   readonly hasMore: boolean;
 }
 
 interface PageRow {
+  readonly id: string;
+  readonly sort_key: string;
   readonly version: number;
   readonly document: string;
 }
@@ -107,8 +112,20 @@ export function createPageReader(
     const hasMore = rows.length > limit;
     if (hasMore) rows.pop();
     if (isBackwards) rows.reverse();
-    return { documents: rows.map((row) => row.document), versions: rows.map((row) => row.version), hasMore };
+    return {
+      documents: rows.map((row) => row.document),
+      versions: rows.map((row) => row.version),
+      sortKeys: toForeignSortKeys(rows),
+      hasMore,
+    };
   };
+}
+
+/** As `FoundPage.sortKeys`. */
+function toForeignSortKeys(rows: readonly PageRow[]): FoundPage['sortKeys'] {
+  const isNative = (row: PageRow): boolean => toNativeSortKey(row.id) === row.sort_key;
+  if (rows.every(isNative)) return null;
+  return rows.map((row) => (isNative(row) ? null : row.sort_key));
 }
 
 interface PageShape {
@@ -137,7 +154,7 @@ function toPageQuery(shape: PageShape): string {
     next += 2;
   }
   if (shape.hasHigh) tests.push(`(${walked}.sort_key, ${walked}.id) < (?${next}, ?${next + 1})`);
-  return `SELECT record.version, record.document FROM ${toSource(collection, conditions)}
+  return `SELECT record.id, record.sort_key, record.version, record.document FROM ${toSource(collection, conditions)}
     WHERE ${tests.join(' AND ')}
     ORDER BY ${walked}.sort_key ${direction}, ${walked}.id ${direction} LIMIT ?3`;
 }

@@ -100,6 +100,8 @@ export type PageReply = readonly [
   documents: string,
   versions: readonly number[],
   hasMore: boolean,
+  /** Null where the id says it; null at all where every id does. */
+  sortKeys: readonly (string | null)[] | null,
 ];
 export type VersionsReply = readonly [kind: 'versions', call: number, versions: readonly number[]];
 /** Of a single step the version, of a `deleteAll` how many. */

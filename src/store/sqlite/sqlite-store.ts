@@ -102,9 +102,13 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Sq
         conditions,
       ]);
       if (reply[0] !== 'page') throw toProtocolFault(reply);
-      const [, , documents, versions, hasMore] = reply;
+      const [, , documents, versions, hasMore, sortKeys] = reply;
       const records = JSON.parse(documents) as T[];
-      return { items: records.map((record, index) => ({ record, version: versions[index] ?? 0 })), hasMore };
+      const items = records.map((record, index) => {
+        const sortKey = sortKeys?.[index] ?? null;
+        return { record, version: versions[index] ?? 0, ...(sortKey === null ? {} : { sortKey }) };
+      });
+      return { items, hasMore };
     },
 
     async update<T extends StoredRecord>(

@@ -46,7 +46,7 @@ function startEngine(request: OpenRequest, send: Send): (calls: readonly Call[])
     }
     if (call[0] === 'list') {
       const page = readPage(call);
-      return ['page', call[1], `[${page.documents.join(',')}]`, page.versions, page.hasMore];
+      return ['page', call[1], `[${page.documents.join(',')}]`, page.versions, page.hasMore, page.sortKeys];
     }
     probe.get();
     return ['done', call[1]];

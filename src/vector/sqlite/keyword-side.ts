@@ -4,12 +4,12 @@
  */
 
 import type { Database } from 'bun:sqlite';
+import { BestSlots, type CompareSlots } from '../best-slots.ts';
 import { toSaturation, weighTerms } from '../scoring.ts';
 import type { QueryTerm } from '../vector-index.ts';
 import type { LoadedSegment, LoadedStore, SlotRange } from './loaded-store.ts';
 import { findBlock, findPostings, forEachPosting, NumberReader, type PostingsList } from './postings.ts';
 import { toBlockId } from './schema.ts';
-import { BestSlots, type CompareSlots } from './selection.ts';
 
 export interface KeywordScores {
   /** Whether the store knows any of the terms. */

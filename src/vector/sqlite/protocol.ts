@@ -9,6 +9,8 @@ import type {
   FileEntry,
   IndexScope,
   IndexStatistics,
+  NewChunk,
+  PublishedFile as PublishedEntry,
   QueryTerm,
   SearchHit,
   StoredChunk,
@@ -61,6 +63,8 @@ export interface ReadMethods {
   search(scope: IndexScope, query: SearchCall): readonly SearchHit[];
   describe(scope: IndexScope): IndexStatistics;
   readChunks(scope: IndexScope, file: string, from: number, limit: number): readonly StoredChunk[];
+  describeFile(scope: IndexScope, file: string): PublishedEntry | null;
+  exportChunks(scope: IndexScope, file: string, from: number, limit: number): readonly NewChunk[];
   getStatistics(): ReadStatistics;
   close(): void;
 }

@@ -10,7 +10,8 @@ import { createBlockPool } from './block-pool.ts';
 import { createDescriptions } from './descriptions.ts';
 import { createKeywordSide } from './keyword-side.ts';
 import type { ReaderOpenRequest, ReadStatistics, SearchCall } from './protocol.ts';
-import { openIndexDatabase, POSITIONS_MAX, PUBLISHED, toChunkId } from './schema.ts';
+import { CHUNK_FIELDS, createPublishedFiles } from './published-files.ts';
+import { openIndexDatabase } from './schema.ts';
 import { needsCodes, type SearchDeps, searchStore } from './search-store.ts';
 import type { Reply } from './serve-calls.ts';
 import { createStoreCache } from './store-cache.ts';
@@ -22,6 +23,8 @@ export interface ReadEngine {
   search(scope: IndexScope, query: SearchCall, reply: Reply): void;
   describe(scope: IndexScope, reply: Reply): void;
   readChunks(scope: IndexScope, file: string, from: number, limit: number, reply: Reply): void;
+  describeFile(scope: IndexScope, file: string, reply: Reply): void;
+  exportChunks(scope: IndexScope, file: string, from: number, limit: number, reply: Reply): void;
   getStatistics(): ReadStatistics;
   /** Ends after what was called before. */
   close(reply: Reply): void;
@@ -57,13 +60,7 @@ export function createReadEngine(request: ReaderOpenRequest): ReadEngine {
   const readVectorSum = database.prepare<VectorSum, [number]>(
     'SELECT shown AS vectors, shown_sum AS sum FROM stores WHERE id = ?',
   );
-  const readChunks = database.prepare<StoredChunk, [number, number]>(
-    `SELECT ${CHUNK_FIELDS} FROM chunks WHERE id >= ? AND id < ? ORDER BY id`,
-  );
-  const findFile = database.prepare<{ id: number; prepared: number }, [string, string, string]>(
-    `SELECT versions.id, prepared FROM versions JOIN stores ON stores.id = versions.store
-     WHERE tenant = ? AND stores.store = ? AND file = ? AND state = ${PUBLISHED}`,
-  );
+  const published = createPublishedFiles(database);
   const deps: SearchDeps = {
     vectorSide: createVectorSide(database, pool),
     keywordSide: createKeywordSide(database),
@@ -149,14 +146,11 @@ export function createReadEngine(request: ReaderOpenRequest): ReadEngine {
   return {
     search: (scope, query, reply) => start((holder) => attempt(scope, query, holder), reply),
     describe: (scope, reply) => start((): IndexStatistics => describe(scope), reply),
-    readChunks(scope, file, from, limit, reply) {
-      start(() => {
-        const version = findFile.get(scope.tenant, scope.store, file);
-        if (version === null) return [];
-        const end = Math.min(version.prepared, from + limit);
-        return readChunks.all(toChunkId(version.id, from), toChunkId(version.id, Math.max(from, end)));
-      }, reply);
-    },
+    readChunks: (scope, file, from, limit, reply) =>
+      start(() => published.readChunks(scope, file, from, limit), reply),
+    describeFile: (scope, file, reply) => start(() => published.describe(scope, file), reply),
+    exportChunks: (scope, file, from, limit, reply) =>
+      start(() => published.exportChunks(scope, file, from, limit), reply),
     getStatistics: () => ({ searches, ...cache.getStatistics() }),
     close(reply) {
       onIdle = () => {
@@ -167,9 +161,6 @@ export function createReadEngine(request: ReaderOpenRequest): ReadEngine {
     },
   };
 }
-
-/** The position is the low part of the id. */
-const CHUNK_FIELDS = `id % ${POSITIONS_MAX} AS position, text, start, "end", page, context, tokens`;
 
 function checkDimensions(dimensions: number | null, { vector }: SearchCall): void {
   if (vector === null || dimensions === null || vector.length === dimensions) return;

@@ -22,6 +22,9 @@ function takeCalls(): void {
     search: ([scope, query], reply) => engine().search(scope, query, reply),
     describe: ([scope], reply) => engine().describe(scope, reply),
     readChunks: ([scope, file, from, limit], reply) => engine().readChunks(scope, file, from, limit, reply),
+    describeFile: ([scope, file], reply) => engine().describeFile(scope, file, reply),
+    exportChunks: ([scope, file, from, limit], reply) =>
+      engine().exportChunks(scope, file, from, limit, reply),
     getStatistics: (_, reply) => reply.answer(engine().getStatistics()),
     close: (_, reply) => engine().close(reply),
   });

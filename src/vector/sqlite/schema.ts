@@ -13,13 +13,14 @@
 import type { Database } from 'bun:sqlite';
 import { join } from 'node:path';
 import { type Migration, openDatabase } from '../../store/sqlite/schema.ts';
+import { POSITIONS_MAX } from '../checks.ts';
+
+export { POSITIONS_MAX };
 
 export const INDEX_FILE = 'index.db';
 /** `UNDI`, in the file's header. */
 export const INDEX_APPLICATION_ID = 0x554e4449;
 
-/** Chunks that a file may have. */
-export const POSITIONS_MAX = 2 ** 22;
 /** Postings blocks that a segment may have. */
 export const BLOCKS_MAX = 2 ** 20;
 

@@ -1,12 +1,12 @@
 /** A search over one store: candidates of both sides, both scores for each of them, one mix. Inside of one snapshot. */
 
+import { BestSlots, type CompareSlots } from '../best-slots.ts';
 import { toBackground, toCandidates, toScore } from '../scoring.ts';
 import type { SearchHit, StoredChunk } from '../vector-index.ts';
 import type { KeywordScores, KeywordSide } from './keyword-side.ts';
 import { countSlots, type LoadedStore } from './loaded-store.ts';
 import type { SearchCall } from './protocol.ts';
 import { toChunkId } from './schema.ts';
-import { BestSlots, type CompareSlots } from './selection.ts';
 import { SCANNED_MIN, type VectorMatches, type VectorSide } from './vector-side.ts';
 
 export interface SearchDeps {

@@ -4,9 +4,6 @@
  */
 
 import { StoreError } from '../../store/store.ts';
-import type { NewChunk, SearchQuery, VectorIndex } from '../vector-index.ts';
-import { CHUNKS_MAX } from '../vector-index.ts';
-import { createThreadCaller } from './caller.ts';
 import {
   checkAttributes,
   checkChunks,
@@ -15,7 +12,10 @@ import {
   checkPlace,
   checkQuery,
   checkScope,
-} from './checks.ts';
+} from '../checks.ts';
+import type { NewChunk, SearchQuery, VectorIndex } from '../vector-index.ts';
+import { CHUNKS_MAX } from '../vector-index.ts';
+import { createThreadCaller } from './caller.ts';
 import { toInner } from './codes.ts';
 import type { ReadMethods, ReadStatistics, StagedChunks, WriteMethods, WriteStatistics } from './protocol.ts';
 
@@ -127,6 +127,19 @@ export async function createSqliteVectorIndex(options: SqliteVectorIndexOptions)
       return await reader.call('readChunks', [scope, file, from, Math.min(limit, CHUNKS_MAX)]);
     },
 
+    async describeFile(scope, file) {
+      checkScope(scope);
+      checkKeys(file);
+      return await reader.call('describeFile', [scope, file]);
+    },
+
+    async exportChunks(scope, file, from, limit) {
+      checkScope(scope);
+      checkKeys(file);
+      checkPlace(from, limit);
+      return await reader.call('exportChunks', [scope, file, from, Math.min(limit, CHUNKS_MAX)]);
+    },
+
     async describe(scope) {
       checkScope(scope);
       return await reader.call('describe', [scope]);
@@ -195,9 +208,13 @@ function toSearchCall({ vector, terms, wanted, weights, filter }: SearchQuery) {
   return { vector: vector === null ? null : toUnit(vector), terms, wanted, weights, filter };
 }
 
+/** As far as a vector of 32-bit floats that was brought to unit length may be from it: so it is left as it is. */
+const UNIT_TOLERANCE = 2 ** -23;
+
 /** What a model calls unit length may be off by a little; cosines are not. Always a copy. */
 function toUnit(vector: Float32Array): Float32Array<ArrayBuffer> {
   const length = Math.sqrt(toInner(vector, vector));
   if (!(length > 0)) throw new StoreError('misuse', 'A vector is zero.');
+  if (Math.abs(length - 1) <= UNIT_TOLERANCE) return Float32Array.from(vector);
   return Float32Array.from(vector, (value) => value / length);
 }

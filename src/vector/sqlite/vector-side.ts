@@ -4,13 +4,13 @@
  */
 
 import type { Database } from 'bun:sqlite';
+import { BestSlots, type CompareSlots } from '../best-slots.ts';
 import type { BlockPool } from './block-pool.ts';
 import { toInner } from './codes.ts';
 import { createEstimator } from './estimator.ts';
 import { countSlots, type LoadedStore, type SlotRange, toSlots } from './loaded-store.ts';
 import { toFloats } from './pieces.ts';
 import { toChunkId } from './schema.ts';
-import { BestSlots, type CompareSlots } from './selection.ts';
 
 /** Fewer chunks are not estimated at all. */
 export const SCANNED_MIN = 512;

@@ -11,10 +11,15 @@ const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const SIGNAL_CODE = 128;
 const INTERRUPTED = SIGNAL_CODE + 2;
 const PARENT_POLL_MS = 250;
+/** Many suites share it, and each makes tables. */
+const HEAP_MIB = 1024;
 
 async function main(command: readonly string[]): Promise<number> {
   const stopped = onStop();
-  const node = await Promise.race([startCassandra({ commitLogSync: 'periodic' }), stopped.then(() => null)]);
+  const node = await Promise.race([
+    startCassandra({ commitLogSync: 'periodic', heapMiB: HEAP_MIB }),
+    stopped.then(() => null),
+  ]);
   // The guard of a node that is only starting ends it.
   if (node === null) return INTERRUPTED;
   try {

@@ -10,7 +10,9 @@ import { type CassandraNode, DATA_CENTRE, startCassandra } from './node.ts';
 import { findMissing } from './requirements.ts';
 
 const VARIABLE = 'UNDERSTUDY_TEST_CASSANDRA';
-/** With `1`, a machine that cannot run the suites fails them. */
+/** For VARIABLE: what needs Cassandra was not asked for. */
+const NONE = 'none';
+/** With `1`, they are asked for, and a machine that cannot run them fails them. */
 const REQUIRE_VARIABLE = 'REQUIRE_CASSANDRA';
 const RECONNECTION_MS = 250;
 const RANDOM_LENGTH = 12;
@@ -30,8 +32,8 @@ export interface SharedCassandra {
 }
 
 /**
- * `describe`, or its `skip` where the machine has neither a node nor what it takes to start one: then a line tells what
- * is skipped. `needsOwnNode` is for suites that start and kill nodes, which one that runs already does not help.
+ * `describe`, or its `skip` where the suite was not asked for (`UNDERSTUDY_TEST_CASSANDRA=none`, as `npm test` has it), or where
+ * the machine has neither a node nor what it takes to start one: then a line tells what is skipped. `needsOwnNode` is for suites that start and kill nodes, which one that runs already does not help.
  * Errors: with REQUIRE_CASSANDRA=1, what is missing.
  *
  *     const describeCassandra = cassandraOrSkip('the store on Cassandra');
@@ -41,9 +43,16 @@ export function cassandraOrSkip(
   suite: string,
   { needsOwnNode = false } = {},
 ): typeof describe | typeof describe.skip {
+  const isRequired = process.env[REQUIRE_VARIABLE] === '1';
+  if (process.env[VARIABLE] === NONE && !isRequired) {
+    console.error(
+      `understudy tests: LEFT OUT ${suite}: it needs Cassandra; \`npm run test:cassandra\` runs it`,
+    );
+    return describe.skip;
+  }
   const missing = needsOwnNode || readContactPoint() === null ? findMissing() : null;
   if (missing === null) return describe;
-  if (process.env[REQUIRE_VARIABLE] === '1') {
+  if (isRequired) {
     throw new Error(`${suite} needs Cassandra (${REQUIRE_VARIABLE}=1), but ${missing}`);
   }
   console.error(`understudy tests: SKIPPED ${suite}: ${missing}`);
@@ -77,7 +86,7 @@ function startOnce(): Promise<CassandraNode> {
 
 function readContactPoint(): { host: string; port: number } | null {
   const given = process.env[VARIABLE];
-  if (given === undefined || given === '') return null;
+  if (given === undefined || given === '' || given === NONE) return null;
   const match = /^([^:]+):(\d+)$/.exec(given);
   if (match?.[1] === undefined) throw new Error(`${VARIABLE} is not host:port but ${given}`);
   return { host: match[1], port: Number(match[2]) };

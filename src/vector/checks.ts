@@ -1,8 +1,8 @@
-/** What a caller of the index may not do. Everything here throws `misuse`. */
+/** What a caller of an index may not do, whatever the engine. Everything here throws `misuse`. */
 
-import { KEY_CHARACTERS_MAX } from '../../store/checks.ts';
-import { StoreError } from '../../store/store.ts';
-import { decodeTerms } from '../terms.ts';
+import { KEY_CHARACTERS_MAX } from '../store/checks.ts';
+import { StoreError } from '../store/store.ts';
+import { decodeTerms } from './terms.ts';
 import {
   CHUNKS_MAX,
   type FileEntry,
@@ -10,9 +10,10 @@ import {
   type NewChunk,
   type SearchQuery,
   WANTED_MAX,
-} from '../vector-index.ts';
-import { POSITIONS_MAX } from './schema.ts';
+} from './vector-index.ts';
 
+/** Chunks that a file may have. */
+export const POSITIONS_MAX = 2 ** 22;
 /** Terms that a question may ask for. */
 export const TERMS_MAX = 1024;
 /** Dimensions that a vector may have. */
