@@ -3,12 +3,17 @@
  *
  * `npm test -- test/routes` runs the tests of one folder or file alone; `--only-faults` those that kill processes and
  * take their time; `--binary` those that drive a server, against the compiled executable.
+ *
+ * What needs Cassandra is left out unless it is asked for: by name, by UNDERSTUDY_TEST_CASSANDRA=host:port, by
+ * REQUIRE_CASSANDRA=1, or by `--cassandra`, which runs the suites of the engines on Cassandra and those that drive a server with
+ * its data there, beside a node of their own unless one is named. With REQUIRE_CASSANDRA=1 as well, a skipped test has failed.
  */
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BINARY, build } from './build.mjs';
+import { NODE_VARIABLE, startNode } from './setup/cassandra-node.mjs';
 import { runToEnd } from './setup/child.mjs';
 import { prepare, ROOT, say } from './setup/install.mjs';
 import { addResults, judgeRun, toClosingLine, toResults } from './setup/results.mjs';
@@ -17,12 +22,16 @@ import { addResults, judgeRun, toClosingLine, toResults } from './setup/results.
 const FAULTS = 'test/faults';
 /** What drives a server from the outside. */
 const BLACK_BOX = ['test/acceptance', 'test/routes'];
+/** What drives a server from the outside, or reads what it has stored by `test/support/stored.ts`. */
+const STORE_BLIND = [...BLACK_BOX, 'test/runs', 'test/retrieval', 'test/cluster/serve.test.ts'];
+/** Files that ask for Cassandra call this. */
+const ASKS_FOR_CASSANDRA = 'cassandraOrSkip(';
 /** A test that waits without a bound of its own ends here. */
 const TEST_TIMEOUT_MS = 60_000;
 /** Everything ends here, whatever hangs. */
 const ALL_TIMEOUT_MS = 14 * 60_000;
 
-const OWN_OPTIONS = ['--binary', '--only-faults'];
+const OWN_OPTIONS = ['--binary', '--only-faults', '--cassandra'];
 
 async function main() {
   const given = process.argv.slice(2);
@@ -43,9 +52,16 @@ async function main() {
     await buildIfStale(bun);
     env.UNDERSTUDY_TEST_BINARY = BINARY;
   }
-  const folders = namesTests(args) ? [] : toFolders(given);
-  const tests = await runTests(bun, [...folders, ...args], env, deadline);
-  results = addResults(results, tests);
+  const isNamed = namesTests(args);
+  const tests = [...(isNamed ? [] : toFolders(given)), ...args];
+  if (given.includes('--cassandra')) {
+    // Suites of faults have nodes of their own, and say where their servers' data is.
+    if (!given.includes('--only-faults')) env.UNDERSTUDY_TEST_STORE = 'cassandra';
+    results = addResults(results, await runOnCassandra(bun, tests, env, deadline));
+  } else {
+    if (!isNamed && !isCassandraWanted()) env[NODE_VARIABLE] = 'none';
+    results = addResults(results, await runTests(bun, tests, env, deadline));
+  }
   console.log(toClosingLine(results));
   return results.failed === 0 ? 0 : 1;
 }
@@ -61,11 +77,57 @@ function namesTests(args) {
 
 /** @param {readonly string[]} options */
 function toFolders(options) {
+  if (options.includes('--cassandra')) return toCassandraFiles(options);
   if (options.includes('--binary')) return BLACK_BOX.filter((folder) => existsSync(join(ROOT, folder)));
   if (options.includes('--only-faults')) return [FAULTS];
   return readdirSync(join(ROOT, 'test'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && `test/${entry.name}` !== FAULTS)
     .map((entry) => `test/${entry.name}/`);
+}
+
+/** @param {readonly string[]} options */
+function toCassandraFiles(options) {
+  if (options.includes('--binary')) return BLACK_BOX;
+  const isAboutFaults = options.includes('--only-faults');
+  const names = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' });
+  const asking = names
+    .map((name) => `test/${name.replaceAll('\\', '/')}`)
+    .filter((path) => path.endsWith('.test.ts') && path.startsWith(FAULTS) === isAboutFaults)
+    .filter((path) => readFileSync(join(ROOT, path), 'utf8').includes(ASKS_FOR_CASSANDRA))
+    .map((path) => `./${path}`);
+  return isAboutFaults ? asking : [...asking, ...STORE_BLIND];
+}
+
+function isCassandraRequired() {
+  return process.env.REQUIRE_CASSANDRA === '1';
+}
+
+function isCassandraWanted() {
+  return isCassandraRequired() || Boolean(process.env[NODE_VARIABLE]);
+}
+
+/**
+ * Beside the node that is named, or one that ends with them.
+ * @param {string} bun
+ * @param {string[]} args
+ * @param {Record<string, string>} env
+ * @param {number} deadline
+ */
+async function runOnCassandra(bun, args, env, deadline) {
+  const node = process.env[NODE_VARIABLE] ? null : await startNode(bun);
+  const named = node === null ? {} : { [NODE_VARIABLE]: node.contactPoint };
+  try {
+    const results = await runTests(bun, args, { ...env, ...named }, deadline);
+    return isCassandraRequired() ? refuseSkips(results) : results;
+  } finally {
+    await node?.stop();
+  }
+}
+
+/** @param {import('./setup/results.mjs').Results} results */
+function refuseSkips({ passed, failed, skipped }) {
+  if (skipped > 0) say(`REQUIRE_CASSANDRA=1: ${skipped} tests were skipped, and count as failed.`);
+  return toResults(passed, failed + skipped, 0);
 }
 
 /**

@@ -1,14 +1,12 @@
 /** Composition root: the only place that knows the adapters. */
 
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { systemClock } from './clock.ts';
 import { composeRetrieval, type RetrievalSettings } from './compose-retrieval.ts';
+import { openEngines, type StoreSettings, type TenantEngines } from './compose-store.ts';
+import { startSweeps } from './compose-sweeps.ts';
 import { createIds } from './ids.ts';
-import { INGEST_SWEEP_MS, sweepIngests } from './ingest/ingest-recovery.ts';
-import { type Log, toLogFields } from './log.ts';
+import type { Log } from './log.ts';
 import { createAiSdkProviders } from './providers/ai-sdk/providers.ts';
 import { createOpenAiProvider } from './providers/openai/openai-provider.ts';
 import { createAddressCheck } from './providers/outbound/address-check.ts';
@@ -22,32 +20,25 @@ import { createRouter } from './providers/routing/router.ts';
 import { createWatsonxProvider } from './providers/watsonx/watsonx-provider.ts';
 import { createHostCheck } from './routes/manners.ts';
 import { createValidator } from './routes/validation.ts';
+import { readHostIdentity } from './runs/host-identity.ts';
 import { toOwner } from './runs/leases.ts';
-import { startSweeping, sweepRuns } from './runs/recovery.ts';
 import { createRunEngine, type RunEngine } from './runs/run-engine.ts';
+import { createHeaderKeeper } from './runs/run-headers.ts';
 import { createFileSearchTool } from './runs/tools/file-search.ts';
-import { createServer, type HttpHandler } from './server.ts';
-import { createBlobDrafts, type DetachFile, LOOSE_SWEEP_MS } from './services/blob-drafts.ts';
-import { finishDeletions } from './services/deletions.ts';
-import { EXPIRATION_SWEEP_MS, sweepExpirations } from './services/expirations.ts';
+import { createSealer } from './sealing.ts';
+import { createServer, type HttpHandler, type ServerDeps } from './server.ts';
+import { createBlobDrafts, type DetachFile } from './services/blob-drafts.ts';
 import { readImageFile } from './services/file-images.ts';
-import { expireFile } from './services/files.ts';
-import { startSweeper } from './services/sweeper.ts';
-import { expireUpload } from './services/uploads.ts';
 import { detachFile } from './services/vector-store-files.ts';
-import { expireVectorStore } from './services/vector-stores.ts';
-import { createLazyBlobStore } from './store/lazy-blob-store.ts';
-import { BLOB_FILE, createSqliteBlobStore } from './store/sqlite/blob-store.ts';
-import { createSqliteStore } from './store/sqlite/sqlite-store.ts';
 import type { Store } from './store/store.ts';
-import { createLazyVectorIndex } from './vector/lazy-vector-index.ts';
-import { createSqliteVectorIndex, INDEX_FILE } from './vector/sqlite/sqlite-vector-index.ts';
 
 export interface AppSettings extends RetrievalSettings {
   readonly version: string;
-  readonly dataDirectory: string;
+  readonly store: StoreSettings;
   /** Names, besides addresses and `localhost`, under which the server answers. */
   readonly allowedHosts: readonly string[];
+  /** Seals what came with a request and must outlive it; null: such things are not kept. */
+  readonly sealingSecret: string | null;
   readonly corsOrigins: readonly string[];
   readonly bodyBytesMax: number;
   /** The largest file that comes in one request. */
@@ -90,16 +81,16 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   const clock = systemClock;
   const ids = createIds(clock);
   const isConfigured = settings.openAiApiKey !== null || settings.openAiBaseUrl !== null;
-  const { dataDirectory: directory, onStoreLost: onLost } = settings;
-  const openBlobs = () => createSqliteBlobStore({ directory, onLost });
-  const openIndex = () => createSqliteVectorIndex({ directory, onLost });
-  // What is there already is looked at now, so that the start fails where it cannot be used.
-  const [store, blobs, index, localServers] = await Promise.all([
-    createSqliteStore({ directory, clock, onLost }),
-    existsSync(join(directory, BLOB_FILE)) ? openBlobs() : createLazyBlobStore(openBlobs),
-    existsSync(join(directory, INDEX_FILE)) ? openIndex() : createLazyVectorIndex('sqlite', openIndex),
+  const [engines, localServers] = await Promise.all([
+    openEngines(settings.store, {
+      clock,
+      log,
+      version: settings.version,
+      onLost: settings.onStoreLost,
+    }),
     isConfigured ? [] : findLocalServers({ fetch }),
   ]);
+  const { store, blobs, index } = engines;
   const localServer = localServers[0] ?? null;
   const policy: BaseUrlPolicy = {
     allowedHosts: settings.models.allowedHosts,
@@ -133,41 +124,30 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
     policy,
     clock,
   });
-  const owner = toOwner(hostname(), process.pid, randomUUID());
+  const owner = toOwner(readHostIdentity(), process.pid, randomUUID());
   const ports = { store, blobs, index, router, clock, ids, log };
-  const retrieval = composeRetrieval({ ...ports, owner }, settings);
+  const seals = settings.sealingSecret === null ? null : createSealer(settings.sealingSecret);
+  const retrieval = composeRetrieval({ ...ports, owner, seals }, settings);
   const runs = createRunEngine(ports, {
     owner,
     settings: { expiresMs: settings.runExpiresMs },
     serverTools: [createFileSearchTool({ store, clock, search: retrieval.search })],
     readImage: (tenant, fileId, bytesMax) => readImageFile(ports, tenant, fileId, bytesMax),
   });
-  const deps = { ...ports, ...retrieval, runs, isProcessAlive };
-  await takeUpWhatIsLeft(deps);
-  const sweeping = startSweeping(deps);
+  const headerKeeper = createHeaderKeeper(seals);
   const detach: DetachFile = (scope, fileId) => detachFile(deps, scope, fileId);
-  const files = { ...ports, detachFile: detach };
-  const drafts = createBlobDrafts({ ...files, owner, isProcessAlive });
-  const sweepers = [
-    startSweeper(log, 'loose bytes not removed', LOOSE_SWEEP_MS, () => drafts.sweep()),
-    startSweeper(log, 'what is due not ended', EXPIRATION_SWEEP_MS, () =>
-      sweepExpirations(files, {
-        file: (tenant, id) => expireFile(files, tenant, id),
-        upload: (tenant, id) => expireUpload(files, tenant, id),
-        vector_store: (tenant, id) => expireVectorStore(deps, tenant, id),
-      }),
-    ),
-    startSweeper(log, 'files not swept', INGEST_SWEEP_MS, () => sweepIngests(deps)),
-  ];
+  const drafts = createBlobDrafts({ ...ports, owner, isProcessAlive, detachFile: detach });
+  const deps = { ...ports, ...retrieval, runs, headerKeeper, isProcessAlive, drafts, detachFile: detach };
+  const sweeps = await startSweeps(deps, engines.tenants);
   const handle = createServer({
     ...deps,
-    drafts,
-    detachFile: detach,
     fileBytesMax: settings.fileBytesMax,
     holdOpen: settings.holdOpen,
     getCircuits: () => circuits.list(),
     validator: createValidator(),
-    authenticate: () => ({ tenant: OPEN_TENANT }),
+    ...(engines.tenants === null
+      ? { authenticate: () => ({ tenant: OPEN_TENANT }) }
+      : toAdmission(engines.tenants)),
     bodyBytesMax: settings.bodyBytesMax,
     version: settings.version,
     checkHost: createHostCheck(settings.allowedHosts),
@@ -175,11 +155,11 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   });
   let closing: Promise<void> | null = null;
   const close = async (graceMs: number): Promise<void> => {
-    await sweeping.stop();
+    await sweeps.stopTakingRuns();
     await Promise.all([runs.close(graceMs), drafts.drain(graceMs)]);
-    await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
+    await sweeps.stop();
     await retrieval.close();
-    await Promise.all([store.close(), blobs.close(), index.close()]);
+    await engines.close();
   };
   return {
     handle,
@@ -193,22 +173,9 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   };
 }
 
-/** What cannot be taken up now is tried again by the sweeper, or at the next start. */
-async function takeUpWhatIsLeft(
-  deps: Parameters<typeof sweepRuns>[0] &
-    Parameters<typeof finishDeletions>[0] &
-    Parameters<typeof sweepIngests>[0],
-): Promise<void> {
-  const { log } = deps;
-  try {
-    const taken = await sweepRuns(deps);
-    const deletions = await finishDeletions(deps);
-    const ingests = await sweepIngests(deps);
-    if (taken + deletions + ingests > 0)
-      log.info('taken up after a restart', { runs: taken, deletions, ingests });
-  } catch (error) {
-    log.warn('not everything was taken up after a restart', toLogFields(error));
-  }
+/** A request's token opens its tenant's database, and is asked for with every request. */
+function toAdmission({ admission }: TenantEngines): Pick<ServerDeps, 'authenticate' | 'admit'> {
+  return { authenticate: admission.authenticate, admit: admission.admit };
 }
 
 function isProcessAlive(pid: number): boolean {

@@ -10,7 +10,7 @@ import { createHeaderSealer, type HeaderSealer } from './retrieval/header-sealer
 import { createRewrite, type RewriteQueries } from './retrieval/rewrite.ts';
 import type { Search } from './retrieval/search.ts';
 import { createSearch } from './retrieval/search-stores.ts';
-import { createSealer } from './sealing.ts';
+import type { Sealer } from './sealing.ts';
 import { createSerial, type Serial } from './serial.ts';
 import { getFile, openFile } from './services/file-records.ts';
 import { createAnalyser } from './vector/analyser.ts';
@@ -24,12 +24,13 @@ export interface RetrievalSettings {
   readonly ingestProcesses: number;
   readonly ingestMemoryBytes: number;
   readonly ingestTimeoutMs: number;
-  readonly sealingSecret: string | null;
 }
 
 export interface RetrievalDeps extends Ports {
   /** The name of this process in leases. */
   readonly owner: string;
+  /** Null where the server has no secret. */
+  readonly seals: Sealer | null;
 }
 
 export interface Retrieval {
@@ -48,7 +49,7 @@ const READER_IDLE_MS = 30_000;
 
 export function composeRetrieval(deps: RetrievalDeps, settings: RetrievalSettings): Retrieval {
   const { router, log } = deps;
-  const { embeddingModel: model, embeddingDimensions: dimensions, sealingSecret } = settings;
+  const { embeddingModel: model, embeddingDimensions: dimensions } = settings;
   const embedders = createEmbedders({ router, configured: model === null ? null : { model, dimensions } });
   const serial = createSerial();
   const reader = createDocumentReader({
@@ -68,7 +69,7 @@ export function composeRetrieval(deps: RetrievalDeps, settings: RetrievalSetting
   return {
     embedders,
     serial,
-    sealer: createHeaderSealer(sealingSecret === null ? null : createSealer(sealingSecret)),
+    sealer: createHeaderSealer(deps.seals),
     search: createSearch({ ...deps, embedders, analyser: createAnalyser() }),
     rewrite: createRewrite({ router, log }, settings.rewriteModel),
     ingests,

@@ -1,6 +1,7 @@
 /** The command line. Every part is loaded when it is needed: the primary never loads what its workers serve. */
 
-import { parseCommandLine, toHelp } from './config/command-line.ts';
+import type { StoreSettings } from './compose-store.ts';
+import { type CommandLine, parseCommandLine, toHelp } from './config/command-line.ts';
 import {
   type Config,
   ConfigError,
@@ -22,9 +23,11 @@ async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === READER_ARGUMENT) return await (await import('./ingest/reader-main.ts')).serveReader();
   const handed = readWorkerConfig();
   if (handed !== null) return await serveAsWorker(handed);
-  const { command, problems } = parseCommandLine(argv);
+  const { command, values, problems } = parseCommandLine(argv);
   if (command === 'serve') return await serve(readConfig(argv));
+  if (command === 'migrate') return await migrateStore(readConfig(argv));
   if (problems.length > 0) throw new ConfigError(problems);
+  if (command === 'copy') return await copy(argv, values);
   process.stdout.write(command === 'version' ? `${VERSION}\n` : toHelp());
   return 0;
 }
@@ -47,6 +50,38 @@ async function serve(config: Config): Promise<number> {
   });
 }
 
+/** Says on stdout what was made. Servers do it at start, too: this is for whoever wants it done before, by another role. */
+async function migrateStore(config: Config): Promise<number> {
+  const { makeTables } = await import('./compose-store.ts');
+  const made = await makeTables(toStoreSettings(config), {
+    onProgress: (name) => console.error(`understudy: making ${name}`),
+    log: createConsoleLog(config),
+    version: VERSION,
+  });
+  console.log(made.length === 0 ? 'Everything is there.' : `Made: ${made.join(', ')}.`);
+  return 0;
+}
+
+async function copy(argv: readonly string[], values: CommandLine['values']): Promise<number> {
+  const { toCopyRequest } = await import('./mover/copy-request.ts');
+  const { runCopy } = await import('./mover/copy-command.ts');
+  const interruption = new AbortController();
+  // Once: whoever insists ends the process.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interruption.abort());
+  return await runCopy(
+    toCopyRequest(values),
+    { readConfig: (flags) => readConfig([...argv, ...flags]) },
+    {
+      writeReport: (text) => void process.stdout.write(text),
+      progress: {
+        isTerminal: process.stderr.isTTY === true,
+        write: (text) => void process.stderr.write(text),
+      },
+    },
+    interruption.signal,
+  );
+}
+
 async function serveAsWorker(config: Config): Promise<number> {
   const { settings } = config;
   const log = createConsoleLog(config);
@@ -63,7 +98,7 @@ async function serveAsWorker(config: Config): Promise<number> {
           host: settings.host,
           port: settings.port,
           isPortShared: settings.workers > 1,
-          dataDirectory: settings.dataDirectory,
+          store: toStoreSettings(config),
           allowedHosts: settings.allowHosts,
           corsOrigins: settings.corsOrigins,
           bodyBytesMax: settings.bodyMib * MIB,
@@ -93,6 +128,21 @@ async function serveAsWorker(config: Config): Promise<number> {
       });
     },
   });
+}
+
+function toStoreSettings({ settings, cassandra, astra }: Config): StoreSettings {
+  if (astra !== null) {
+    const { token, databaseId, sessionsMax, ...rest } = astra;
+    return {
+      engine: 'astra',
+      astra: { ...rest, sessions: { sessionsMax } },
+      token: token?.reveal() ?? null,
+      databaseId,
+    };
+  }
+  if (cassandra === null) return { engine: 'sqlite', directory: settings.dataDirectory };
+  const password = cassandra.password?.reveal() ?? null;
+  return { engine: 'cassandra', cluster: { ...cassandra, password } };
 }
 
 /** The same program again: the executable, or Bun with this file. */

@@ -37,6 +37,8 @@ export interface ServerDeps extends RouteDeps {
   readonly version: string;
   /** Refuses requests under a foreign name. Errors: 403. */
   readonly checkHost: HostCheck;
+  /** Awaited before requests of the API are handled, where letting them in takes a while. Errors: 401, 503. */
+  readonly admit?: (request: Request) => Promise<void>;
   /** Pages that may use the API: `https://app.example`, or `*`. Empty: none. */
   readonly corsOrigins: readonly string[];
 }
@@ -82,6 +84,12 @@ export function createServer(deps: ServerDeps): HttpHandler {
     checkPath(request);
     checkBeta(request);
   });
+  const { admit } = deps;
+  if (admit !== undefined) {
+    app.onBeforeHandle(async ({ request }) => {
+      if (isTenantPath(request)) await admit(request);
+    });
+  }
   registerAssistants(app, deps);
   registerThreads(app, deps);
   registerMessages(app, deps);
@@ -97,6 +105,12 @@ export function createServer(deps: ServerDeps): HttpHandler {
   registerHealth(app, deps);
   registerDocs(app, deps.version);
   return app.fetch;
+}
+
+/** Whether a path is about what belongs to somebody. */
+function isTenantPath(request: Request): boolean {
+  const path = toPath(request);
+  return path.startsWith('/v1/') && path !== '/v1/health';
 }
 
 /** What a page may read of an answer. */

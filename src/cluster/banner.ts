@@ -11,9 +11,8 @@ export interface Started {
   /** `http://127.0.0.1:8700/` */
   readonly url: string;
   readonly workers: number;
+  /** What it is and where: `sqlite, /var/lib/understudy`. */
   readonly store: string;
-  /** The whole path. */
-  readonly dataDirectory: string;
   /** Whether the variable is set; its value is nobody's business. */
   readonly hasApiKey: boolean;
   readonly baseUrl: string | null;
@@ -39,8 +38,7 @@ export function announce(config: Config, version: string, ready: ReadyMessage, l
     version,
     url: ready.url,
     workers: config.settings.workers,
-    store: config.settings.store,
-    dataDirectory: resolve(config.settings.dataDirectory),
+    store: toStoreText(config),
     hasApiKey: config.openAiApiKey !== null,
     baseUrl: config.openAiBaseUrl,
     providers: toProviderNames(config),
@@ -51,11 +49,20 @@ export function announce(config: Config, version: string, ready: ReadyMessage, l
     process.stderr.write(toBanner(started));
     return;
   }
-  const { url, workers, store, dataDirectory } = started;
+  const { url, workers, store } = started;
   const model = toModelText(started);
   const search = toSearchText(started);
   const providers = started.providers.join(', ') || 'none';
-  log.info('started', { version, url, workers, store, data: dataDirectory, model, providers, search });
+  log.info('started', { version, url, workers, store, model, providers, search });
+}
+
+function toStoreText({ settings, cassandra, astra }: Config): string {
+  if (astra !== null) {
+    const which = astra.token === null ? "each request's own database" : 'the database of the server';
+    return `astra, ${which}, keyspace ${astra.keyspace}`;
+  }
+  if (cassandra === null) return `${settings.store}, ${resolve(settings.dataDirectory)}`;
+  return `cassandra, keyspace ${cassandra.keyspace} at ${cassandra.contactPoints.join(', ')}`;
 }
 
 /** Those that can be called by what the operator set alone. */
@@ -83,7 +90,7 @@ export function toBanner(started: Started): string {
     '',
     `  API        ${baseUrl}`,
     `  Reference  ${origin}/docs/api`,
-    `  Store      ${started.store}, ${started.dataDirectory}`,
+    `  Store      ${started.store}`,
     `  Model      ${toModelText(started)}`,
     ...(started.providers.length === 0 ? [] : [`  Providers  ${started.providers.join(', ')}`]),
     `             ${REHEARSAL} is always there: offline, scripted, no language model`,

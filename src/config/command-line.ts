@@ -2,10 +2,21 @@
 
 import { parseArgs } from 'node:util';
 import { findClosest } from '../suggestion.ts';
-import { SECRET_VARIABLE, SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
+import { COPY_FLAG_NAMES, COPY_FLAGS, COPY_NOTES, type CopyFlag } from './copy-flags.ts';
+import {
+  ASTRA_TOKEN_VARIABLE,
+  CASSANDRA_PASSWORD_VARIABLE,
+  SECRET_VARIABLE,
+  SETTING_NAMES,
+  SETTINGS,
+  type Setting,
+  toVariable,
+} from './settings.ts';
 
 export const COMMANDS = Object.freeze({
   serve: 'Serve the API. This is what happens without a command.',
+  migrate: 'Make the tables that are missing in the store of the settings, and end.',
+  copy: 'Copy all that a tenant has from one store to another, and compare both sides.',
   version: 'Print the version.',
   help: 'Print this text.',
 });
@@ -54,6 +65,9 @@ function toParseOptions(): Record<string, { type: 'string' | 'boolean'; short?: 
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
   };
+  for (const flag of COPY_FLAG_NAMES) {
+    options[flag] = { type: COPY_FLAGS[flag].argument === null ? 'boolean' : 'string' };
+  }
   for (const name of SETTING_NAMES) {
     const { flag, argument } = SETTINGS[name];
     options[flag] = { type: argument === null ? 'boolean' : 'string' };
@@ -67,14 +81,23 @@ function readFlag(
   rawName: string,
   value: string | undefined,
 ): { flag: string; value: string } | string {
-  const switches = ['help', 'version', ...toFlags((setting) => setting.argument === null)];
+  const switches = [
+    'help',
+    'version',
+    ...toFlags((setting) => setting.argument === null),
+    ...toCopyFlags(true),
+  ];
   if (switches.includes(name)) return { flag: name, value: value ?? SWITCH_GIVEN };
   const positive = name.startsWith(NEGATION) ? name.slice(NEGATION.length) : '';
   if (switches.includes(positive) && value === undefined) return { flag: positive, value: 'false' };
-  const valued = [CONFIG_FLAG, ...toFlags((setting) => setting.argument !== null)];
+  const valued = [CONFIG_FLAG, ...toFlags((setting) => setting.argument !== null), ...toCopyFlags(false)];
   if (!valued.includes(name)) return toUnknownFlag(rawName, name, [...switches, ...valued]);
   if (value === undefined || value.startsWith('--')) return `${rawName} needs a value.`;
   return { flag: name, value };
+}
+
+function toCopyFlags(isSwitch: boolean): string[] {
+  return COPY_FLAG_NAMES.filter((flag) => (COPY_FLAGS[flag].argument === null) === isSwitch);
 }
 
 function toFlags(isWanted: (setting: Setting) => boolean): string[] {
@@ -108,6 +131,8 @@ function toCommand(
   if (isClear && extra !== undefined && word !== 'help') {
     problems.push(`'${extra}' is one word too many after '${word}'.`);
   }
+  const odd = word === 'copy' ? undefined : COPY_FLAG_NAMES.find((flag) => values.has(flag));
+  if (isClear && odd !== undefined) problems.push(`--${odd} goes with the command 'copy' only.`);
   return word;
 }
 
@@ -140,16 +165,25 @@ export function toHelp(): string {
     'Commands:',
     ...Object.entries(COMMANDS).map(([name, about]) => toRow(name, about)),
     '',
-    'Flags of serve (a flag wins over its variable, the variable over the file):',
+    'Flags of serve and migrate (a flag wins over its variable, the variable over the file):',
     ...SETTING_NAMES.flatMap((name) => toSettingRows(SETTINGS[name])),
     toRow('--config FILE', 'A JSON or YAML file with settings, under the names of their flags.'),
     toRow('', `${toVariable(CONFIG_FLAG)}`),
     toRow('-h, --help', 'Print this text.'),
     toRow('-v, --version', 'Print the version.'),
     '',
+    'Flags of copy:',
+    ...COPY_FLAG_NAMES.flatMap((flag) => toCopyRows(flag, COPY_FLAGS[flag])),
+    ...COPY_NOTES.map((line) => `  ${line}`),
+    '',
     'Secrets (in the environment only):',
-    toRow(SECRET_VARIABLE, 'Seals keys that came with a request while files are read for it, so that the'),
-    toRow('', 'reading goes on after a restart. At least 16 characters. Never stored.'),
+    toRow(SECRET_VARIABLE, 'Seals keys that came with a request while its run is active, or its files are'),
+    toRow('', 'read, so that both go on after a restart. At least 16 characters. Never stored.'),
+    toRow(CASSANDRA_PASSWORD_VARIABLE, 'The password of --cassandra-username.'),
+    toRow(
+      ASTRA_TOKEN_VARIABLE,
+      'The token of a server with one Astra database; ASTRA_DB_ID names the database.',
+    ),
     '',
     'Language models:',
     ...PROVIDER_VARIABLES.map(([name, about]) => toRow(name, about)),
@@ -163,6 +197,11 @@ function toSettingRows(setting: Setting): string[] {
   const shown = argument === null ? `--${flag}` : `--${flag} ${argument}`;
   const value = Array.isArray(fallback) ? 'none' : argument === null ? 'off' : String(fallback) || 'none';
   return [toRow(shown, about), toRow('', `${toVariable(flag)}, default ${value}`)];
+}
+
+function toCopyRows(flag: string, { argument, about }: CopyFlag): string[] {
+  const shown = argument === null ? `--${flag}` : `--${flag} ${argument}`;
+  return about.map((line, index) => toRow(index === 0 ? shown : '', line));
 }
 
 function toRow(left: string, right: string): string {

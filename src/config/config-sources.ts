@@ -4,6 +4,7 @@ import { findClosest } from '../suggestion.ts';
 import { CONFIG_FLAG } from './command-line.ts';
 import { SECTION_NAMES } from './provider-config.ts';
 import {
+  CASSANDRA_PASSWORD_VARIABLE,
   SECRET_VARIABLE,
   SETTING_NAMES,
   SETTINGS,
@@ -110,7 +111,7 @@ function findUnknownKeys(path: string, content: Readonly<Record<string, unknown>
 /** Variables that look like one of ours with a slip in its name. Others may well mean something to others. */
 export function findOddVariables(env: Environment): string[] {
   const flags = [CONFIG_FLAG, ...SETTING_NAMES.map((name) => SETTINGS[name].flag)];
-  const known = [...flags.map(toVariable), SECRET_VARIABLE];
+  const known = [...flags.map(toVariable), SECRET_VARIABLE, CASSANDRA_PASSWORD_VARIABLE];
   const odd: string[] = [];
   for (const name of Object.keys(env)) {
     if (!name.startsWith(VARIABLE_PREFIX) || known.includes(name)) continue;

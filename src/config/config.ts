@@ -6,6 +6,8 @@ import { readFileSync } from 'node:fs';
 import { Value } from '@sinclair/typebox/value';
 import type { ModelSettings } from '../providers/routing/provider-settings.ts';
 import { Secret } from '../secret.ts';
+import { type AstraConfig, readAstraConfig } from './astra-config.ts';
+import { type CassandraConfig, readCassandraConfig } from './cassandra-config.ts';
 import { parseCommandLine } from './command-line.ts';
 import {
   type Environment,
@@ -43,6 +45,10 @@ export interface Config {
   readonly openAiBaseUrl: string | null;
   /** Under which keys that came with a request are sealed while files are read for it. */
   readonly sealingSecret: Secret | null;
+  /** The cluster, where the store is one. */
+  readonly cassandra: CassandraConfig | null;
+  /** Astra, where the store is there. */
+  readonly astra: AstraConfig | null;
   /** Whether a variable sends calls to the internet by a proxy, which Bun heeds. */
   readonly hasProxy: boolean;
   /** What is odd, but does not stop the server. */
@@ -79,12 +85,17 @@ export function parseConfig(argv: readonly string[], env: Environment, readFile:
   checkSettings(settings);
   checkTogether(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
+  const cassandra = readCassandraConfig(settings, env, readFile, problems);
+  const astra = readAstraConfig(settings, env, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
   const odd = sections === null || file === null ? [] : findOddSections(sections, file.path);
   return toFrozen({
     settings,
     ...toModelParts(models),
     sections,
     sealingSecret,
+    cassandra,
+    astra,
     hasProxy: findProxy(env),
     warnings: [...findOddVariables(env), ...odd, ...models.warnings],
   });
@@ -131,6 +142,15 @@ function toExpected(setting: Setting): string {
   if (schema.anyOf !== undefined || schema.const !== undefined) return toChoices(setting);
   if (setting === SETTINGS.corsOrigins) return 'origins like https://app.example, or *';
   if (setting === SETTINGS.allowUpstreams) return 'hosts like models.example or 10.0.0.5:8000';
+  if (setting === SETTINGS.cassandraContactPoints) return 'nodes like cassandra.example or 10.0.0.5:9042';
+  if (setting === SETTINGS.cassandraReplication) return 'data centres and copies like dc1:3';
+  if (setting === SETTINGS.cassandraKeyspace) {
+    return 'a name of lower-case letters, digits and underscores, at most 48 characters';
+  }
+  if (setting === SETTINGS.astraKeyspace) return toExpected(SETTINGS.cassandraKeyspace);
+  if (setting === SETTINGS.astraCreate) return 'a cloud and its region like aws:us-east-2';
+  if (setting === SETTINGS.astraApiUrl)
+    return 'an address like https://api.astra.datastax.com, without a path';
   return isList(setting) ? 'a list of names' : `text of at most ${schema.maxLength} characters`;
 }
 
@@ -257,12 +277,16 @@ export function readWorkerConfig(): Config | null {
   const models = findModels(settings, sections ?? null, process.env, readTextFile);
   problems.push(...models.problems);
   const sealingSecret = readSealingSecret(process.env, problems);
+  const cassandra = readCassandraConfig(settings, process.env, readTextFile, problems);
+  const astra = readAstraConfig(settings, process.env, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return toFrozen({
     settings,
     ...toModelParts(models),
     sections: sections ?? null,
     sealingSecret,
+    cassandra,
+    astra,
     hasProxy: findProxy(process.env),
     warnings: [],
   });

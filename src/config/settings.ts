@@ -3,38 +3,20 @@
  * without being set. The parser, the check and the help are all made from it.
  */
 
-import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
+import { LIST_MAX, Name, setting, Text } from './setting.ts';
+import { STORE_SETTINGS } from './store-settings.ts';
 
-export interface Setting<S extends TSchema = TSchema> {
-  /** The flag without its dashes, and the name in the file. */
-  readonly flag: string;
-  /** What stands for the value in the help; null for a switch. */
-  readonly argument: string | null;
-  readonly schema: S;
-  readonly fallback: Static<S>;
-  /** One line of help. */
-  readonly about: string;
-  /** Values that are known, but not to be had yet, and what to say of them. */
-  readonly planned?: Readonly<Record<string, string>>;
-}
+export type { Setting } from './setting.ts';
 
 const PORT_MAX = 65_535;
 export const WORKERS_MAX = 64;
 const BODY_MIB_MAX = 1024;
 const FILE_MIB_MAX = 65_536;
 const SECONDS_MAX = 86_400;
-const LIST_MAX = 100;
-const TEXT_MAX = 4096;
-
-const Text = Type.String({ minLength: 1, maxLength: TEXT_MAX });
-const Name = Type.String({ minLength: 1, maxLength: 253 });
 
 /** `models.example`, `10.0.0.5:8000`, `[fd00::1]:8000` */
 export const HOST_PATTERN = '^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9.-]+)(:\\d{1,5})?$';
-
-function setting<S extends TSchema>(given: Setting<S>): Setting<S> {
-  return Object.freeze(given);
-}
 
 export const SETTINGS = Object.freeze({
   host: setting({
@@ -68,18 +50,18 @@ export const SETTINGS = Object.freeze({
   store: setting({
     flag: 'store',
     argument: 'NAME',
-    schema: Type.Union([Type.Literal('sqlite')]),
+    schema: Type.Union([Type.Literal('sqlite'), Type.Literal('cassandra'), Type.Literal('astra')]),
     fallback: 'sqlite' as const,
-    about: 'The database: sqlite, embedded.',
-    planned: { cassandra: 'is not built yet', astra: 'is not built yet' },
+    about: 'The database: sqlite, embedded; cassandra, a cluster that any number of servers share; or astra.',
   }),
+  ...STORE_SETTINGS,
   auth: setting({
     flag: 'auth',
     argument: 'MODE',
-    schema: Type.Union([Type.Literal('none')]),
+    schema: Type.Union([Type.Literal('none'), Type.Literal('astra')]),
     fallback: 'none' as const,
-    about: "Who may come in: none, which is everybody; a request's key is then the model's.",
-    planned: { keys: 'is not built yet', astra: 'is not built yet' },
+    about: 'Who may come in: none, which is everybody; or astra: who brings a token of an Astra database.',
+    planned: { keys: 'is not built yet' },
   }),
   allowOpen: setting({
     flag: 'allow-open',
@@ -210,6 +192,10 @@ export const SettingsSchema = Type.Object(
 export const VARIABLE_PREFIX = 'UNDERSTUDY_';
 /** Secrets have no flag and no place in the file, where they would be seen. */
 export const SECRET_VARIABLE = `${VARIABLE_PREFIX}SECRET`;
+/** Everybody's names for them. */
+export const ASTRA_TOKEN_VARIABLE = 'ASTRA_DB_APPLICATION_TOKEN';
+export const ASTRA_DATABASE_VARIABLE = 'ASTRA_DB_ID';
+export const CASSANDRA_PASSWORD_VARIABLE = `${VARIABLE_PREFIX}CASSANDRA_PASSWORD`;
 
 /** `body-limit-mib` is `UNDERSTUDY_BODY_LIMIT_MIB`. */
 export function toVariable(flag: string): string {

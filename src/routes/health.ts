@@ -5,6 +5,8 @@ import { ApiError } from '../errors.ts';
 import type { CircuitView } from '../providers/outbound/circuit.ts';
 import type { RouteDeps } from './route-deps.ts';
 
+const RETRY_AFTER_MS = 1_000;
+
 export function registerHealth(app: Elysia, deps: RouteDeps): void {
   const health = () => ({ status: 'ok' });
   app
@@ -15,7 +17,10 @@ export function registerHealth(app: Elysia, deps: RouteDeps): void {
         await deps.store.ping();
         return { status: 'ready', store: deps.store.engine, providers: deps.getCircuits().map(toDetail) };
       } catch (cause) {
-        throw new ApiError('service_unavailable', 'The store does not answer.', { cause });
+        throw new ApiError('service_unavailable', 'The store does not answer.', {
+          cause,
+          retryAfterMs: RETRY_AFTER_MS,
+        });
       }
     });
 }

@@ -6,6 +6,7 @@ import type { HeaderSealer } from '../retrieval/header-sealer.ts';
 import type { RewriteQueries } from '../retrieval/rewrite.ts';
 import type { Search } from '../retrieval/search.ts';
 import type { RunEngine } from '../runs/run-engine.ts';
+import type { HeaderKeeper } from '../runs/run-headers.ts';
 import type { Serial } from '../serial.ts';
 import type { BlobDrafts, DetachFile } from '../services/blob-drafts.ts';
 import type { HoldOpen } from './multipart.ts';
@@ -18,6 +19,7 @@ import type { RequestDeps } from './request.ts';
 export type RouteDeps = Ports &
   RequestDeps & {
     readonly runs: RunEngine;
+    readonly headerKeeper: HeaderKeeper;
     readonly ingests: IngestEngine;
     readonly embedders: Embedders;
     readonly sealer: HeaderSealer;

@@ -1,15 +1,18 @@
 /**
- * Who works on a run. Every run that has not ended has a lease; a process that dies leaves leases behind whose
- * time runs out, and whoever finds them goes on with the runs.
+ * Who works on a run. Every run that has not ended has a lease; a process that dies leaves leases behind that nobody
+ * renews, and whoever finds them goes on with the runs.
  */
 
 import type { Ports } from '../ports.ts';
 import { SYSTEM_TENANT } from '../store/collections.ts';
-import type { Scope, Write } from '../store/store.ts';
-import type { LeaseRecord, RunRecord } from './run-records.ts';
+import type { DeleteWrite, InsertWrite, Scope, Write } from '../store/store.ts';
+import type { KeptHeaders, LeaseRecord, RunRecord } from './run-records.ts';
 
 /** A working process renews its leases well before this. */
 export const LEASE_MS = 30_000;
+
+/** As the end of a lease: its owner has let go of it. */
+export const RELEASED_MS = 0;
 
 export const LEASE_SCOPE: Scope = Object.freeze({ tenant: SYSTEM_TENANT });
 
@@ -18,15 +21,17 @@ export function toLeaseInsert(
   tenant: string,
   run: RunRecord,
   owner: string,
-): Write {
+  kept: KeptHeaders | null = null,
+): InsertWrite {
   const record: LeaseRecord = {
     id: run.id,
     tenant,
     thread_id: run.thread_id,
     owner,
     until_ms: deps.clock.nowMs() + LEASE_MS,
+    kept_headers: kept,
   };
-  return { kind: 'insert', collection: 'leases', scope: LEASE_SCOPE, record };
+  return { kind: 'insert', collection: 'leases', scope: LEASE_SCOPE, record, isFresh: true };
 }
 
 /** The run waits for its client until then, and nobody works on it. */
@@ -34,17 +39,39 @@ export function toLeaseWait(runId: string, untilMs: number): Write {
   return toLeaseUpdate(runId, { owner: null, until_ms: untilMs });
 }
 
-/** This process works on the run now. */
-export function toLeaseClaim(deps: Pick<Ports, 'clock'>, runId: string, owner: string): Write {
-  return toLeaseUpdate(runId, { owner, until_ms: deps.clock.nowMs() + LEASE_MS });
+/** This process works on the run now. `kept`, where it is named, takes the place of what was kept of headers. */
+export function toLeaseClaim(
+  deps: Pick<Ports, 'clock'>,
+  runId: string,
+  owner: string,
+  kept?: KeptHeaders | null,
+): Write {
+  return toLeaseUpdate(runId, {
+    owner,
+    until_ms: deps.clock.nowMs() + LEASE_MS,
+    ...(kept === undefined ? {} : { kept_headers: kept }),
+  });
 }
 
-/** Nobody works on the run any more, although it has not ended: the next process takes it at once. */
+/** Writes nothing; refuses what is behind it unless the run is this process's to work on. */
+export function toLeaseCheck(runId: string, owner: string): Write {
+  return { kind: 'require', collection: 'leases', scope: LEASE_SCOPE, id: runId, equals: { owner } };
+}
+
+/** The owner is still at work. To be written behind `toLeaseCheck`. */
+export function toLeaseRenewal(deps: Pick<Ports, 'clock'>, runId: string): Write {
+  return toLeaseUpdate(runId, { until_ms: deps.clock.nowMs() + LEASE_MS });
+}
+
+/**
+ * Nobody works on the run any more, although it has not ended: the next process takes it at once. To be written behind
+ * `toLeaseCheck`.
+ */
 export function toLeaseRelease(runId: string): Write {
-  return toLeaseUpdate(runId, { until_ms: 0 });
+  return toLeaseUpdate(runId, { until_ms: RELEASED_MS });
 }
 
-export function toLeaseDelete(runId: string): Write {
+export function toLeaseDelete(runId: string): DeleteWrite {
   return { kind: 'delete', collection: 'leases', scope: LEASE_SCOPE, id: runId };
 }
 
@@ -53,11 +80,11 @@ function toLeaseUpdate(runId: string, change: Partial<LeaseRecord>): Write {
 }
 
 /**
- * The name of this process in leases. The host's name is part of it, since process ids mean something on
- * their own host only (in containers that share a volume, every server may be process 7).
+ * The name of this process in leases. `host` is where its process id means something (`host-identity.ts`); the nonce
+ * tells it from every other process that ever has the same.
  */
-export function toOwner(hostname: string, pid: number, nonce: string): string {
-  return `${hostname}/${pid}/${nonce}`;
+export function toOwner(host: string, pid: number, nonce: string): string {
+  return `${host}/${pid}/${nonce}`;
 }
 
 /**

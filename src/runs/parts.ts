@@ -176,11 +176,23 @@ function toStepError(error: LastError): NonNullable<StepRecord['last_error']> {
 }
 
 export function toMessageInsert(tenant: string, record: MessageRecord): Write {
-  return { kind: 'insert', collection: 'messages', scope: toThreadScope(tenant, record.thread_id), record };
+  return {
+    kind: 'insert',
+    collection: 'messages',
+    scope: toThreadScope(tenant, record.thread_id),
+    record,
+    isFresh: true,
+  };
 }
 
 export function toStepInsert(tenant: string, record: StepRecord): Write {
-  return { kind: 'insert', collection: 'steps', scope: toRunScope(tenant, record.run_id), record };
+  return {
+    kind: 'insert',
+    collection: 'steps',
+    scope: toRunScope(tenant, record.run_id),
+    record,
+    isFresh: true,
+  };
 }
 
 export function toMessageUpdate(tenant: string, record: MessageRecord): Write {

@@ -57,14 +57,16 @@ export async function endRun(
   const message =
     parts.message === null ? null : toEndedMessage(parts.message.record, parts.message.draft, ending, now);
   const steps = parts.steps.map((step) => toEndedStep(step, toStepEnding(step, ending), turnUsage, now));
-  const writes: Write[] = [
+  const before: Write[] = [
     ...(message === null ? [] : [toMessageUpdate(writer.tenant, message)]),
     ...steps.map((step) => toStepUpdate(writer.tenant, step)),
     ...(recorder?.toLeftoverWrites() ?? []),
+    // Before the run is seen to have ended: whoever sees it adds the next message.
     toThreadRelease(writer),
-    toLeaseDelete(writer.run.id),
   ];
-  const run = await writer.save(toEndedRun(writer.run, ending, turnUsage, now), writes);
+  // With the lease goes what was kept of the request's headers.
+  const after: Write[] = [toLeaseDelete(writer.run.id)];
+  const run = await writer.save(toEndedRun(writer.run, ending, turnUsage, now), { before, after });
   return [
     ...(message === null ? [] : [{ event: toMessageEvent(message), data: message }]),
     ...steps.map(

@@ -11,7 +11,7 @@ import { createEventStream, type EventStream } from './event-stream.ts';
 import type { RunEvent } from './events.ts';
 import type { ReadImage } from './images.ts';
 import { type InterruptionKind, RunInterruption } from './interruption.ts';
-import { LEASE_MS, LEASE_SCOPE, toLeaseRelease } from './leases.ts';
+import { toLeaseCheck, toLeaseRelease, toLeaseRenewal } from './leases.ts';
 import { runLoop } from './run-loop.ts';
 import type { RunRecord } from './run-records.ts';
 import { toThreadScope } from './run-records.ts';
@@ -20,8 +20,11 @@ import { createRunWriter } from './run-writer.ts';
 import { createToollessModels } from './toolless-models.ts';
 import type { ServerTool } from './tools/server-tool.ts';
 
-/** Leases are renewed, and other processes' cancels noticed, this often. */
-export const RENEW_MS = 5_000;
+/** What other processes do to a run (a cancel, a takeover) is noticed this often, by one read. */
+export const LOOK_MS = 1_250;
+/** Leases are renewed with every so many looks. */
+const LOOKS_PER_RENEWAL = 4;
+const LOOKS_AT_ONCE_MAX = 64;
 
 export interface RunSettings {
   /** How long a turn of the model, and each wait for the client, may take. */
@@ -55,11 +58,11 @@ export interface RunEngine {
   /** Goes on with a run whose lease is this process's; answers the body of the reply where it is streamed. */
   start(start: RunStart): ReadableStream<Uint8Array> | null;
   /** Whether this process works on the run now. */
-  isWorkingOn(runId: string): boolean;
+  isWorkingOn(tenant: string, runId: string): boolean;
   /** Interrupts the work, if it is this process's, and waits until it has stopped. */
-  interrupt(runId: string, kind: InterruptionKind): Promise<void>;
+  interrupt(tenant: string, runId: string, kind: InterruptionKind): Promise<void>;
   /** Interrupts without waiting. */
-  interruptSoon(runId: string, kind: InterruptionKind): void;
+  interruptSoon(tenant: string, runId: string, kind: InterruptionKind): void;
   /** Lets active runs finish for as long as `graceMs`, then leaves them to the next process. */
   close(graceMs: number): Promise<void>;
 }
@@ -93,8 +96,9 @@ export function createRunEngine(
   };
   const { expiresMs } = options.settings;
 
-  const interruptSoon = (runId: string, kind: InterruptionKind): void => {
-    sessions.get(runId)?.controller.abort(new RunInterruption(kind));
+  const find = (tenant: string, runId: string): Session | undefined => sessions.get(toKey(tenant, runId));
+  const stop = (session: Session, kind: InterruptionKind): void => {
+    session.controller.abort(new RunInterruption(kind));
   };
 
   const drive = async (session: Session): Promise<void> => {
@@ -102,11 +106,11 @@ export function createRunEngine(
     const { id } = run.record;
     const setDeadline = (atMs: number): void => {
       if (session.deadline !== null) clearTimeout(session.deadline);
-      session.deadline = setTimeout(() => interruptSoon(id, 'expired'), atMs - deps.clock.nowMs());
+      session.deadline = setTimeout(() => stop(session, 'expired'), atMs - deps.clock.nowMs());
     };
     try {
       for (const event of opening) session.stream?.push(event);
-      const writer = createRunWriter(deps, tenant, run);
+      const writer = createRunWriter(deps, options.owner, tenant, run);
       const { signal } = session.controller;
       const includesContent = session.start.includesContent === true;
       const asked = { resolveModel, requestId, headers, includesContent, isContinued };
@@ -118,51 +122,70 @@ export function createRunEngine(
     } finally {
       if (session.deadline !== null) clearTimeout(session.deadline);
       // The client may have answered already, and a new session have begun.
-      if (sessions.get(id) === session) sessions.delete(id);
+      const key = toKey(tenant, id);
+      if (sessions.get(key) === session) sessions.delete(key);
       if (session.controller.signal.reason?.kind === 'shutdown') session.stream?.push(SHUTTING_DOWN);
       session.stream?.end();
     }
   };
 
-  const renew = async (runId: string, session: Session): Promise<void> => {
+  /** Stops the work on a run that another process has moved. */
+  const look = async (session: Session, renews: boolean): Promise<void> => {
+    const { tenant, run } = session.start;
+    const { id: runId } = run.record;
     try {
-      await deps.store.write([
-        {
-          kind: 'require',
-          collection: 'leases',
-          scope: LEASE_SCOPE,
-          id: runId,
-          equals: { owner: options.owner },
-        },
-        {
-          kind: 'update',
-          collection: 'leases',
-          scope: LEASE_SCOPE,
-          id: runId,
-          change: { until_ms: deps.clock.nowMs() + LEASE_MS },
-        },
-      ]);
-      const scope = toThreadScope(session.start.tenant, session.start.run.record.thread_id);
-      const found = await deps.store.get<RunRecord>('runs', scope, runId);
-      if (found?.record.status === 'cancelling') interruptSoon(runId, 'cancelled');
+      if (renews) {
+        await deps.store.write([toLeaseCheck(runId, options.owner), toLeaseRenewal(deps, runId)]);
+      }
+      const scope = toThreadScope(tenant, run.record.thread_id);
+      const found = (await deps.store.get<RunRecord>('runs', scope, runId))?.record ?? null;
+      // The client may have answered, or the run have ended, while this was read.
+      if (find(tenant, runId) !== session) return;
+      const isTaken = found === null || found.internal.attempts !== run.record.internal.attempts;
+      if (isTaken) stop(session, 'gone');
+      else if (found.status === 'cancelling') stop(session, 'cancelled');
     } catch (error) {
       const isLost = error instanceof StoreError && (error.code === 'conflict' || error.code === 'not_found');
       // The lease of a run that has just ended, or begun to wait for its client, is gone for a good reason.
-      if (isLost && sessions.get(runId) === session) interruptSoon(runId, 'gone');
+      if (isLost && find(tenant, runId) === session) stop(session, 'gone');
       if (!isLost) deps.log.warn('lease not renewed', { runId, ...toLogFields(error) });
     }
   };
 
-  const renewAll = setInterval(() => {
-    for (const [runId, session] of sessions) void renew(runId, session);
-  }, RENEW_MS);
-  renewAll.unref();
+  const release = async (runId: string): Promise<void> => {
+    try {
+      await deps.store.write([toLeaseCheck(runId, options.owner), toLeaseRelease(runId)]);
+    } catch (error) {
+      // It has ended after all, waits for its client, or is another process's by now.
+      const isOver = error instanceof StoreError && (error.code === 'conflict' || error.code === 'not_found');
+      if (!isOver) deps.log.warn('lease not released', { runId, ...toLogFields(error) });
+    }
+  };
+
+  let looks = 0;
+  let isLooking = false;
+  const lookAtAll = async (): Promise<void> => {
+    // A slow store gets no second round of questions on top of the first.
+    if (isLooking) return;
+    isLooking = true;
+    looks += 1;
+    const renews = looks % LOOKS_PER_RENEWAL === 0;
+    const waiting = [...sessions.values()];
+    const lane = async (): Promise<void> => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        await look(next, renews);
+      }
+    };
+    await Promise.all(Array.from({ length: LOOKS_AT_ONCE_MAX }, lane));
+    isLooking = false;
+  };
+  const looking = setInterval(() => void lookAtAll(), LOOK_MS);
+  looking.unref();
 
   return {
     owner: options.owner,
     expiresMs,
     start(start) {
-      const { id } = start.run.record;
       const session: Session = {
         start,
         controller: new AbortController(),
@@ -177,34 +200,39 @@ export function createRunEngine(
         });
       }
       const body = session.stream?.body ?? null;
-      sessions.set(id, session);
+      sessions.set(toKey(start.tenant, start.run.record.id), session);
       session.done = drive(session);
       return body;
     },
-    isWorkingOn: (runId) => sessions.has(runId),
-    interruptSoon,
-    async interrupt(runId, kind) {
-      const session = sessions.get(runId);
-      interruptSoon(runId, kind);
+    isWorkingOn: (tenant, runId) => find(tenant, runId) !== undefined,
+    interruptSoon(tenant, runId, kind) {
+      const session = find(tenant, runId);
+      if (session !== undefined) stop(session, kind);
+    },
+    async interrupt(tenant, runId, kind) {
+      const session = find(tenant, runId);
+      if (session !== undefined) stop(session, kind);
       await session?.done;
     },
     async close(graceMs) {
-      clearInterval(renewAll);
       const working = [...sessions.values()].map((session) => session.done);
       const grace = Promise.withResolvers<void>();
       const timer = setTimeout(grace.resolve, graceMs);
       await Promise.race([Promise.all(working), grace.promise]);
       clearTimeout(timer);
-      const left = [...sessions.keys()];
-      for (const runId of left) interruptSoon(runId, 'shutdown');
+      const left = [...sessions.values()];
+      for (const session of left) stop(session, 'shutdown');
       await Promise.all([...sessions.values()].map((session) => session.done));
-      for (const runId of left) {
-        await deps.store.write([toLeaseRelease(runId)]).catch((error) => {
-          deps.log.warn('lease not released', { runId, ...toLogFields(error) });
-        });
-      }
+      // Until here leases are renewed: what is still being worked on is nobody else's.
+      clearInterval(looking);
+      for (const { start } of left) await release(start.run.record.id);
     },
   };
+}
+
+/** Where every tenant has a database of his own, one may write a run into it that has the id of another's. */
+function toKey(tenant: string, runId: string): string {
+  return `${tenant} ${runId}`;
 }
 
 const STOPPED: RunEvent = Object.freeze({

@@ -18,7 +18,7 @@ export interface RunInternals {
   readonly reasoning_effort: CreateRunRequest['reasoning_effort'] | null;
   /** How often a process has begun to work on this run after the first; bounded by `ATTEMPTS_MAX`. */
   readonly attempts: number;
-  /** Whether the model's key or address came with the request: then nobody else can go on with the run. */
+  /** Whether keys or addresses of models came with the request: nobody can go on with the run without them. */
   readonly credentials_from_request: boolean;
   /** Tokens of the turns so far; the client sees them when the run has ended. */
   readonly usage: RunUsage;
@@ -82,14 +82,27 @@ export type ToolCallRecord = ToolStepDetails['tool_calls'][number];
 export type FileSearchRecord = Extract<ToolCallRecord, { type: 'file_search' }>;
 export type FunctionCallRecord = Extract<ToolCallRecord, { type: 'function' }>;
 
+/** What is kept of a request's headers while its run is active (`run-headers.ts`). */
+export interface KeptHeaders {
+  /** Those that are no secret. */
+  readonly open: Readonly<Record<string, string>>;
+  /** All others, sealed; null where there are none, or the server has no secret. */
+  readonly sealed: string | null;
+}
+
 /** Who works on a run that is not at an end, and until when. Kept under the run's id in the system's scope. */
 export interface LeaseRecord extends StoredRecord {
   readonly tenant: string;
   readonly thread_id: string;
   /** The process that works on the run; null while the run waits for the client. */
   readonly owner: string | null;
-  /** Milliseconds since the epoch: the end of the lease, or of the wait in `requires_action`. */
+  /**
+   * The end of the wait in `requires_action`, in milliseconds since the epoch; `RELEASED_MS` where the owner has let go.
+   * Of a lease that is held it tells how old it is by the owner's own clock, and others do not rely on it.
+   */
   readonly until_ms: number;
+  /** Null or absent where nothing of the headers matters. */
+  readonly kept_headers?: KeptHeaders | null;
 }
 
 const SAMPLING_DEFAULT = 1;

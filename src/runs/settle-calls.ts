@@ -48,20 +48,19 @@ export async function* settleCalls(
         expires_at: toSeconds(deadlineMs),
         internal,
       },
-      [
-        toStepUpdate(writer.tenant, step),
-        ...recorder.toLeftoverWrites(),
-        toLeaseWait(writer.run.id, deadlineMs),
-      ],
+      {
+        before: [toStepUpdate(writer.tenant, step), ...recorder.toLeftoverWrites()],
+        after: [toLeaseWait(writer.run.id, deadlineMs)],
+      },
     );
     yield { event: 'thread.run.requires_action', data: toRun(run) };
     return false;
   }
   const ended = toEndedStep(step, { status: 'completed' }, usage, toSeconds(deps.clock.nowMs()));
-  await writer.save({ internal, expires_at: toSeconds(deadlineMs) }, [
-    toStepUpdate(writer.tenant, ended),
-    ...recorder.toLeftoverWrites(),
-  ]);
+  await writer.save(
+    { internal, expires_at: toSeconds(deadlineMs) },
+    { before: [toStepUpdate(writer.tenant, ended), ...recorder.toLeftoverWrites()] },
+  );
   work.setDeadline(deadlineMs);
   recorder.openToolStep = null;
   state.turns = [

@@ -147,7 +147,8 @@ export class TurnRecorder {
    * that was complete stays. Answers the same until something else is taken up, so that a lost write can be made again.
    */
   toLeftoverWrites(): Write[] {
-    const left = [...this.#leftMessageSteps, this.#leftToolStep];
+    const { lostSteps = [] } = this.context.unfinished;
+    const left = [...this.#leftMessageSteps, this.#leftToolStep, ...lostSteps];
     return left.flatMap((step) => (step?.status === 'in_progress' ? this.#toRemoval(step) : []));
   }
 
@@ -176,7 +177,8 @@ export class TurnRecorder {
     }
     const details = { type: 'message_creation' as const, message_creation: { message_id: fresh.id } };
     const step = toNewStep(deps, writer.run, turn, details);
-    await writer.saveParts([toMessageInsert(writer.tenant, fresh), toStepInsert(writer.tenant, step)]);
+    // The step first: a crash in between leaves one that names no message, which the next attempt finds and removes.
+    await writer.saveParts([toStepInsert(writer.tenant, step), toMessageInsert(writer.tenant, fresh)]);
     return this.#announceMessage(fresh, step);
   }
 

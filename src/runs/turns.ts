@@ -25,6 +25,8 @@ export interface Turn {
 export interface Unfinished {
   /** The messages of the turn, in their order: those that were complete before its calls began, and one that was not. */
   readonly messageSteps?: readonly StepRecord[];
+  /** Steps whose message is not there: the client has deleted it, or the crash came before it. */
+  readonly lostSteps?: readonly StepRecord[];
   readonly toolStep?: StepRecord;
 }
 
@@ -64,10 +66,11 @@ export async function readHistory(
   let unfinished: Unfinished = {};
   let nextTurn = 0;
   for (const [number, stepsOfTurn] of byTurn) {
-    const isOpen = stepsOfTurn.some((step) => step.status === 'in_progress');
     const calls = stepsOfTurn.flatMap(toAnsweredCalls);
+    // A turn without calls is its run's last: had it been written to its end, the run would have ended.
+    const isOpen = calls.length === 0 || stepsOfTurn.some((step) => step.status === 'in_progress');
     if (isOpen) unfinished = await toUnfinished(deps, tenant, stepsOfTurn);
-    else if (calls.length > 0) turns.push(await toTurn(deps, tenant, stepsOfTurn, calls));
+    else turns.push(await toTurn(deps, tenant, stepsOfTurn, calls));
     nextTurn = Math.max(nextTurn, isOpen ? number : number + 1);
   }
   return { turns, unfinished, nextTurn };
@@ -81,8 +84,12 @@ async function toUnfinished(
 ): Promise<Unfinished> {
   const messages = await Promise.all(stepsOfTurn.map((step) => readMessage(deps, tenant, step)));
   const toolStep = stepsOfTurn.find(({ type, status }) => type === 'tool_calls' && status === 'in_progress');
+  const told = stepsOfTurn.map((step, index) => ({ step, message: messages[index] ?? null }));
   return {
-    messageSteps: stepsOfTurn.filter((_, index) => messages[index] !== null),
+    messageSteps: told.flatMap(({ step, message }) => (message === null ? [] : [step])),
+    lostSteps: told.flatMap(({ step, message }) =>
+      message === null && step.type === 'message_creation' ? [step] : [],
+    ),
     ...(toolStep === undefined ? {} : { toolStep }),
   };
 }

@@ -63,7 +63,7 @@ export async function createAssistant(
     response_format: body.response_format ?? 'auto',
     ...(body.reasoning_effort === undefined ? {} : { reasoning_effort: body.reasoning_effort }),
   };
-  await deps.store.insert('assistants', scope, record);
+  await deps.store.insert('assistants', scope, record, { isFresh: true });
   return record;
 }
 

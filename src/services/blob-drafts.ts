@@ -13,6 +13,7 @@ import { SYSTEM_TENANT } from '../store/collections.ts';
 import {
   PAGE_LIMIT_MAX,
   type Scope,
+  type Store,
   type StoredRecord,
   StoreError,
   type Versioned,
@@ -49,8 +50,11 @@ export interface BlobDraft {
 export interface BlobDrafts {
   /** Notes the blob. Errors: `StoreError`. */
   begin(tenant: string, blob: string): Promise<BlobDraft>;
-  /** Removes what nobody writes any more, and renews the notes of what this process writes. Answers how many went. */
-  sweep(): Promise<number>;
+  /**
+   * Removes what nobody writes any more, and renews the notes of what this process writes. Answers how many went. `from`: the
+   * database to look through, where every tenant has one.
+   */
+  sweep(from?: Store): Promise<number>;
   /** Resolves when nothing is being written, or after `graceMs`. */
   drain(graceMs: number): Promise<void>;
 }
@@ -99,7 +103,7 @@ export function createBlobDrafts(deps: BlobDraftDeps): BlobDrafts {
       async discard() {
         try {
           await writer.settle();
-          await giveUp(blob);
+          await giveUp(store, blob);
         } catch (error) {
           deps.log.warn('bytes not removed yet', { blob, ...toLogFields(error) });
         } finally {
@@ -110,16 +114,16 @@ export function createBlobDrafts(deps: BlobDraftDeps): BlobDrafts {
   };
 
   /** From here on nothing can make the bytes visible. Without a note they have been made visible, or are gone. */
-  const giveUp = async (id: string, ifVersion?: number): Promise<boolean> => {
+  const giveUp = async (from: Store, id: string, ifVersion?: number): Promise<boolean> => {
     try {
-      const { record } = await store.update<LooseBlobRecord>(
+      const { record } = await from.update<LooseBlobRecord>(
         'loose_blobs',
         LOOSE_SCOPE,
         id,
         { owner: null },
         ifVersion === undefined ? {} : { ifVersion },
       );
-      await removeLooseBlobs(deps, record);
+      await removeLooseBlobs({ ...deps, store: from }, record);
       return true;
     } catch (error) {
       if (error instanceof StoreError && (error.code === 'not_found' || error.code === 'conflict'))
@@ -135,11 +139,11 @@ export function createBlobDrafts(deps: BlobDraftDeps): BlobDrafts {
       note.until_ms <= clock.nowMs() ||
       isDeadOwner(note.owner, owner, deps.isProcessAlive));
 
-  const renew = async ({ record, version }: Versioned<LooseBlobRecord>): Promise<void> => {
+  const renew = async (from: Store, { record, version }: Versioned<LooseBlobRecord>): Promise<void> => {
     const nowMs = clock.nowMs();
     if (!writing.has(record.id) || record.until_ms - nowMs > RENEW_MS) return;
     const change = { until_ms: nowMs + NOTE_MS };
-    await store
+    await from
       .update<LooseBlobRecord>('loose_blobs', LOOSE_SCOPE, record.id, change, { ifVersion: version })
       .catch(ignoreChanged);
   };
@@ -164,11 +168,11 @@ export function createBlobDrafts(deps: BlobDraftDeps): BlobDrafts {
       return toDraft(tenant, blob);
     },
 
-    async sweep() {
+    async sweep(from = store) {
       let removed = 0;
       let after: string | undefined;
       for (let page = 0; page < PAGES_MAX; page += 1) {
-        const notes = await store
+        const notes = await from
           .list<LooseBlobRecord>('loose_blobs', LOOSE_SCOPE, {
             limit: PAGE_LIMIT_MAX,
             order: 'asc',
@@ -177,9 +181,9 @@ export function createBlobDrafts(deps: BlobDraftDeps): BlobDrafts {
           .catch(ignoreGoneCursor);
         if (notes === null) break;
         for (const note of notes.items) {
-          if (isAbandoned(note.record) && (await giveUp(note.record.id, note.version))) removed += 1;
+          if (isAbandoned(note.record) && (await giveUp(from, note.record.id, note.version))) removed += 1;
           else {
-            await renew(note);
+            await renew(from, note);
             // It is still in the list: the next page begins behind it.
             after = note.record.id;
           }

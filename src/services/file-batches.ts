@@ -61,7 +61,7 @@ export async function createFileBatch(
   const isWritten = await tryWrite(deps, [
     { kind: 'require', collection: 'vector_stores', scope: caller.scope, id: storeId },
     { kind: 'insert', collection: 'ingests', scope: INGEST_SCOPE, record: note },
-    { kind: 'insert', collection: 'file_batches', scope, record: batch },
+    { kind: 'insert', collection: 'file_batches', scope, record: batch, isFresh: true },
   ]);
   // Deleted since we looked.
   if (!isWritten) throw ApiError.notFound('vector_store', storeId);

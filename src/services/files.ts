@@ -93,7 +93,13 @@ export function toFileWrites(
     status: 'processed',
     internal: { parts: given.parts, content_type: given.contentType },
   };
-  const insert: Write = { kind: 'insert', collection: 'files', scope: toFileScope(scope), record };
+  const insert: Write = {
+    kind: 'insert',
+    collection: 'files',
+    scope: toFileScope(scope),
+    record,
+    isFresh: true,
+  };
   if (record.expires_at === undefined) return { record, writes: [insert] };
   const expiration = toExpirationInsert(scope.tenant, 'file', record.id, record.expires_at * 1000);
   return { record, writes: [expiration, insert] };

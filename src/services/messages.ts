@@ -2,6 +2,7 @@
 
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
+import { settleClaim } from '../runs/thread-claims.ts';
 import type {
   CreateMessageRequest,
   DeleteMessageResponse,
@@ -38,19 +39,33 @@ export async function createMessage(
     if (thread.record.active_run_id !== null) throw toBusy(thread.record);
     await attachToThread(deps, caller, threadId, searched);
   }
-  try {
-    await deps.store.write([
-      { kind: 'require', collection: 'threads', scope, id: threadId, equals: { active_run_id: null } },
-      { kind: 'insert', collection: 'messages', scope: toMessageScope(scope, threadId), record },
-    ]);
-    return record;
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.index !== 0) throw error;
-    if (error.code === 'not_found') throw ApiError.notFound('thread', threadId);
-    if (error.code !== 'conflict') throw error;
-    throw toBusy((await getThread(deps, scope, threadId)).record);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await deps.store.write([
+        { kind: 'require', collection: 'threads', scope, id: threadId, equals: { active_run_id: null } },
+        {
+          kind: 'insert',
+          collection: 'messages',
+          scope: toMessageScope(scope, threadId),
+          record,
+          isFresh: true,
+        },
+      ]);
+      return record;
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.index !== 0) throw error;
+      if (error.code === 'not_found') throw ApiError.notFound('thread', threadId);
+      if (error.code !== 'conflict') throw error;
+      const thread = await getThread(deps, scope, threadId);
+      const settled = (await settleClaim(deps, scope, thread)) ?? thread;
+      // It was taken by a run that has ended by now.
+      if (settled.record.active_run_id !== null || attempt === ATTEMPTS_MAX) throw toBusy(settled.record);
+    }
   }
 }
+
+/** A run that ends makes way for the next message; one that begins at the same moment does not. */
+const ATTEMPTS_MAX = 3;
 
 function toBusy(thread: ThreadRecord): ApiError {
   return ApiError.invalidRequest(

@@ -3,14 +3,23 @@
 import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
-import { ProviderError, type ResolvedModel } from '../providers/provider.ts';
-import { bindHeaders } from '../providers/routing/request-credentials.ts';
 import type { RunEvent } from '../runs/events.ts';
 import { toLeaseInsert } from '../runs/leases.ts';
+import { toMessageInsert } from '../runs/parts.ts';
 import type { RunEngine } from '../runs/run-engine.ts';
+import type { HeaderKeeper } from '../runs/run-headers.ts';
+import { type RunModel, resolveModel, searchesFromRequest } from '../runs/run-model.ts';
 import { NO_USAGE, type RunRecord, toRun, toThreadScope } from '../runs/run-records.ts';
+import { settleClaim } from '../runs/thread-claims.ts';
 import type { CreateRunRequest, CreateThreadAndRunRequest, RunObject } from '../schemas/generated/runs.ts';
-import { type Scope, StoreError, type Versioned, WRITES_MAX, type Write } from '../store/store.ts';
+import {
+  type InsertWrite,
+  type Scope,
+  StoreError,
+  type Versioned,
+  WRITES_MAX,
+  type Write,
+} from '../store/store.ts';
 import { type AssistantRecord, getAssistant } from './assistants.ts';
 import { attachToThread, checkMessageFiles, toSearchedFiles } from './attachments.ts';
 import type { Caller } from './caller.ts';
@@ -21,7 +30,8 @@ import { getThread, insertMessages, toThread, toThreadRecords } from './threads.
 import { checkToolChoice, checkTools, refuseMissingTools } from './tools.ts';
 import type { VectorStoreDeps } from './vector-store-access.ts';
 
-export type RunDeps = Pick<Ports, 'router'> & VectorStoreDeps & { readonly runs: RunEngine };
+export type RunDeps = Pick<Ports, 'router'> &
+  VectorStoreDeps & { readonly runs: RunEngine; readonly headerKeeper: HeaderKeeper };
 
 /** How the client wants to hear of its run. */
 interface ReplyOptions {
@@ -57,12 +67,12 @@ export async function createRun(
     getAssistant(deps, caller.scope, body.assistant_id, 'assistant_id'),
   ]);
   const run = toRunRecord(deps, threadId, assistant, body);
-  const { resolve, isFromRequest, caller: bound } = resolveModel(deps, caller, run.model);
-  const record = withCredentials(run, isFromRequest);
+  const model = resolveModel(deps.router, run.model, caller.headers);
+  const record = withCredentials(deps, run, model);
   const messages = toAdditionalMessages(deps, threadId, body);
-  await attachAdditional(deps, bound, thread.record, body);
-  await claimThread(deps, caller.scope, thread, record, messages);
-  return start(deps, bound, record, resolve, { isStreamed: body.stream === true, includesContent }, []);
+  await attachAdditional(deps, { ...caller, headers: model.headers }, thread.record, body);
+  await claimThread(deps, caller, thread, record, messages);
+  return start(deps, caller, record, model, { isStreamed: body.stream === true, includesContent }, []);
 }
 
 /** Creates a thread with its messages, and a run on it. Errors: as `createRun`. */
@@ -76,19 +86,19 @@ export async function createThreadAndRun(
   const given = { ...body.thread, tool_resources: body.thread?.tool_resources ?? body.tool_resources };
   // The run is looked at first: nothing of the thread is made for one that cannot be.
   const draft = toRunRecord(deps, '', assistant, body);
-  const { resolve, isFromRequest, caller: bound } = resolveModel(deps, caller, draft.model);
-  const made = await toThreadRecords(deps, bound, given, 'thread');
+  const model = resolveModel(deps.router, draft.model, caller.headers);
+  const made = await toThreadRecords(deps, { ...caller, headers: model.headers }, given, 'thread');
   const run: RunRecord = { ...draft, thread_id: made.thread.id };
-  const record = withCredentials(run, isFromRequest);
+  const record = withCredentials(deps, run, model);
   const thread: ThreadRecord = { ...made.thread, active_run_id: record.id };
   const rest = await insertMessages(deps, caller.scope, thread.id, made.messages, WRITES_MAX - 3);
   await deps.store.write([
-    toLeaseInsert(deps, caller.scope.tenant, record, deps.runs.owner),
+    toLease(deps, caller, record),
     ...rest,
     toRunInsert(caller.scope, record),
-    { kind: 'insert', collection: 'threads', scope: caller.scope, record: thread },
+    { kind: 'insert', collection: 'threads', scope: caller.scope, record: thread, isFresh: true },
   ]);
-  return start(deps, bound, record, resolve, { isStreamed: body.stream === true, includesContent }, [
+  return start(deps, caller, record, model, { isStreamed: body.stream === true, includesContent }, [
     { event: 'thread.created', data: toThread(thread) },
   ]);
 }
@@ -97,7 +107,7 @@ function start(
   deps: RunDeps,
   caller: Caller,
   record: RunRecord,
-  resolve: () => ResolvedModel,
+  model: RunModel,
   reply: ReplyOptions,
   before: readonly RunEvent[],
 ): StartedRun {
@@ -105,9 +115,9 @@ function start(
   const stream = deps.runs.start({
     tenant: caller.scope.tenant,
     run: { record, version: 1 },
-    resolveModel: resolve,
+    resolveModel: model.resolve,
     requestId: caller.requestId,
-    headers: caller.headers,
+    headers: model.headers,
     isContinued: false,
     opening: [
       ...before,
@@ -119,34 +129,13 @@ function start(
   return { run, stream };
 }
 
-/**
- * Decides who answers while the request's headers are at hand. What the caller did wrong is thrown (400); that
- * nobody can answer is the run's own failure, where a program looks for it.
- */
-export function resolveModel(
-  deps: Pick<RunDeps, 'router'>,
-  caller: Caller,
-  model: string,
-): { resolve: () => ResolvedModel; isFromRequest: boolean; caller: Caller } {
-  try {
-    const resolved = deps.router.resolve(model, caller.headers);
-    const { credentials } = resolved;
-    // Searches ask another model, perhaps another provider's: what came for this one stays with it.
-    const bound = { ...caller, headers: bindHeaders(caller.headers, credentials) };
-    return { resolve: () => resolved, isFromRequest: credentials.fromRequest, caller: bound };
-  } catch (error) {
-    if (!(error instanceof ProviderError)) throw error;
-    return {
-      resolve: () => {
-        throw error;
-      },
-      isFromRequest: false,
-      caller,
-    };
-  }
+function toLease(deps: RunDeps, { scope: { tenant }, headers }: Caller, run: RunRecord): InsertWrite {
+  const kept = deps.headerKeeper.keep(headers, { tenant, runId: run.id });
+  return toLeaseInsert(deps, tenant, run, deps.runs.owner, kept);
 }
 
-function withCredentials(run: RunRecord, isFromRequest: boolean): RunRecord {
+function withCredentials(deps: RunDeps, run: RunRecord, model: RunModel): RunRecord {
+  const isFromRequest = model.isFromRequest || searchesFromRequest(deps.embedders, run, model.headers);
   return { ...run, internal: { ...run.internal, credentials_from_request: isFromRequest } };
 }
 
@@ -253,45 +242,43 @@ function toActive({ id, active_run_id: activeId }: ThreadRecord): ApiError {
 }
 
 function toRunInsert(scope: Scope, record: RunRecord): Write {
-  return { kind: 'insert', collection: 'runs', scope: toThreadScope(scope.tenant, record.thread_id), record };
+  return {
+    kind: 'insert',
+    collection: 'runs',
+    scope: toThreadScope(scope.tenant, record.thread_id),
+    record,
+    isFresh: true,
+  };
 }
 
 /**
- * Makes the run the thread's active one, by compare-and-set. The lease comes first: where a crash leaves only
- * the claim, whoever sweeps finds it.
+ * Makes the run the thread's active one, by compare-and-set, and everything that belongs to it, in one write.
  */
 async function claimThread(
   deps: RunDeps,
-  scope: Scope,
+  caller: Caller,
   found: Versioned<ThreadRecord>,
   run: RunRecord,
   messages: readonly MessageRecord[],
 ): Promise<void> {
+  const { scope } = caller;
+  const lease = toLease(deps, caller, run);
   let thread = found;
   for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt += 1) {
     const { id } = thread.record;
+    thread = (await settleClaim(deps, scope, thread)) ?? thread;
     if (thread.record.active_run_id !== null) throw toActive(thread.record);
+    const claim: Write = {
+      kind: 'update',
+      collection: 'threads',
+      scope,
+      id,
+      change: { active_run_id: run.id },
+      ifVersion: thread.version,
+    };
     try {
-      await deps.store.write([
-        {
-          kind: 'update',
-          collection: 'threads',
-          scope,
-          id,
-          change: { active_run_id: run.id },
-          ifVersion: thread.version,
-        },
-        toLeaseInsert(deps, scope.tenant, run, deps.runs.owner),
-        ...messages.map(
-          (record): Write => ({
-            kind: 'insert',
-            collection: 'messages',
-            scope: toThreadScope(scope.tenant, id),
-            record,
-          }),
-        ),
-        toRunInsert(scope, run),
-      ]);
+      const inserts = messages.map((message) => toMessageInsert(scope.tenant, message));
+      await deps.store.write([claim, lease, ...inserts, toRunInsert(scope, run)]);
       return;
     } catch (error) {
       if (!(error instanceof StoreError) || error.index !== 0) throw error;

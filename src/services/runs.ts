@@ -3,18 +3,36 @@
 import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
-import { toLeaseClaim } from '../runs/leases.ts';
+import type { RequestHeaders } from '../providers/provider.ts';
+import { choosesProvider, toKeptHeaders } from '../providers/routing/kept-headers.ts';
+import { LEASE_SCOPE, toLeaseClaim } from '../runs/leases.ts';
 import { toStepUpdate } from '../runs/parts.ts';
 import type { RunEngine } from '../runs/run-engine.ts';
-import { type RunRecord, type StepRecord, toRun, toStep, toThreadScope } from '../runs/run-records.ts';
+import { resolveModel, searchesFromRequest } from '../runs/run-model.ts';
+import {
+  type LeaseRecord,
+  type RunRecord,
+  type StepRecord,
+  toRun,
+  toStep,
+  toThreadScope,
+} from '../runs/run-records.ts';
 import { isLegal } from '../runs/run-state.ts';
+import { settleClaim } from '../runs/thread-claims.ts';
 import { readSteps } from '../runs/turns.ts';
 import type { ModifyRunRequest, RunObject, SubmitToolOutputsRunRequest } from '../schemas/generated/runs.ts';
-import { type Page, type PageRequest, type Scope, StoreError, type Versioned } from '../store/store.ts';
+import {
+  type Page,
+  type PageRequest,
+  type Scope,
+  StoreError,
+  type Versioned,
+  type Write,
+} from '../store/store.ts';
 import type { Caller } from './caller.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { toMetadata } from './metadata.ts';
-import { type RunDeps, resolveModel, type StartedRun } from './run-creation.ts';
+import type { RunDeps, StartedRun } from './run-creation.ts';
 import { getThread } from './threads.ts';
 
 type Deps = Pick<Ports, 'store'>;
@@ -30,8 +48,13 @@ export async function getRun(
 ): Promise<Versioned<RunRecord>> {
   const found = await deps.store.get<RunRecord>('runs', toThreadScope(scope.tenant, threadId), id);
   if (found !== null) return found;
-  await getThread(deps, scope, threadId);
-  throw ApiError.notFound('run', id);
+  const thread = await getThread(deps, scope, threadId);
+  if (thread.record.active_run_id !== id) throw ApiError.notFound('run', id);
+  // It is being made.
+  await settleClaim(deps, scope, thread);
+  const made = await deps.store.get<RunRecord>('runs', toThreadScope(scope.tenant, threadId), id);
+  if (made === null) throw ApiError.notFound('run', id);
+  return made;
 }
 
 export async function listRuns(
@@ -69,29 +92,55 @@ export async function cancelRun(
   threadId: string,
   id: string,
 ): Promise<RunObject> {
-  const scope = toThreadScope(caller.scope.tenant, threadId);
   for (let attempt = 0; attempt < MOVE_ATTEMPTS_MAX; attempt += 1) {
-    const { record, version } = await getRun(deps, caller.scope, threadId, id);
+    const found = await getRun(deps, caller.scope, threadId, id);
+    const { record } = found;
     if (!isLegal(record.status, 'cancelling')) {
       throw ApiError.invalidRequest(`Cannot cancel run with status '${record.status}'.`);
     }
     // Nobody works on a run that waits for its client: whoever cancels it also ends it.
     const isWaiting = record.status === 'requires_action';
     const change = { status: 'cancelling' as const, required_action: null };
+    const claim = isWaiting ? [toLeaseClaim(deps, id, deps.runs.owner)] : [];
     try {
-      const [newVersion] = await deps.store.write([
-        { kind: 'update', collection: 'runs', scope, id, change, ifVersion: version },
-        ...(isWaiting ? [toLeaseClaim(deps, id, deps.runs.owner)] : []),
-      ]);
-      const run = { record: { ...record, ...change }, version: newVersion ?? version + 1 };
+      const run = await moveRun(deps, caller.scope, found, change, claim);
       if (isWaiting) endWaitingRun(deps.runs, caller, run);
-      else deps.runs.interruptSoon(id, 'cancelled');
+      // Where another process works on it, that one finds out.
+      else deps.runs.interruptSoon(caller.scope.tenant, id, 'cancelled');
       return toRun(run.record);
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'conflict') throw error;
     }
   }
   throw new ApiError('conflict', `Run ${id} is being changed by others. Try again.`);
+}
+
+/**
+ * Changes a run by compare-and-set, after what goes with it. Where there is any, the run is claimed first: of two who
+ * would move it only one gets to write, and a crash in between leaves the run as it was, to be moved again.
+ * Errors: `StoreError`.
+ */
+async function moveRun(
+  deps: Deps,
+  { tenant }: Scope,
+  { record, version }: Versioned<RunRecord>,
+  change: Partial<RunRecord>,
+  before: readonly Write[],
+): Promise<Versioned<RunRecord>> {
+  const update = (values: Partial<RunRecord>, ifVersion: number): Write => ({
+    kind: 'update',
+    collection: 'runs',
+    scope: toThreadScope(tenant, record.thread_id),
+    id: record.id,
+    change: values,
+    ifVersion,
+  });
+  const writes =
+    before.length === 0
+      ? [update(change, version)]
+      : [update({}, version), ...before, update(change, version + 1)];
+  const versions = await deps.store.write(writes);
+  return { record: { ...record, ...change }, version: versions.at(-1) ?? version + 1 };
 }
 
 function endWaitingRun(runs: RunEngine, caller: Caller, run: Versioned<RunRecord>): void {
@@ -115,44 +164,43 @@ function endWaitingRun(runs: RunEngine, caller: Caller, run: Versioned<RunRecord
  * where an output is missing, or for a call that was never made. Then nothing is written.
  */
 export async function submitToolOutputs(
-  deps: Pick<RunDeps, 'store' | 'clock' | 'router' | 'runs'>,
+  deps: Pick<RunDeps, 'store' | 'clock' | 'router' | 'runs' | 'headerKeeper' | 'embedders'>,
   caller: Caller,
   threadId: string,
   id: string,
   body: SubmitToolOutputsRunRequest,
 ): Promise<StartedRun> {
-  const { record, version } = await getRun(deps, caller.scope, threadId, id);
+  const found = await getRun(deps, caller.scope, threadId, id);
+  const { record } = found;
   const { tenant } = caller.scope;
   const nowMs = deps.clock.nowMs();
   refuseUnlessWaiting(record, nowMs);
   const outputs = toOutputs(record, body);
-  const { resolve, isFromRequest, caller: bound } = resolveModel(deps, caller, record.model);
-  const open = (await readSteps(deps, tenant, id)).find((step) => step.status === 'in_progress');
+  const headers = await findHeaders(deps, caller, id);
+  const model = resolveModel(deps.router, record.model, headers);
+  const asked = (await readSteps(deps, tenant, id)).find((step) => hasCalls(step, outputs));
   // The step and the run change in one write: whoever ended the step has moved the run since it was read.
-  if (open === undefined) throw toMovedError(id);
-  const step = toAnsweredStep(open, outputs, toSeconds(nowMs));
+  if (asked === undefined) throw toMovedError(id);
+  const step = toAnsweredStep(asked, outputs, toSeconds(nowMs));
+  const isFromRequest = model.isFromRequest || searchesFromRequest(deps.embedders, record, model.headers);
   const change = {
     status: 'queued' as const,
     required_action: null,
     expires_at: toSeconds(nowMs + deps.runs.expiresMs),
     internal: { ...record.internal, credentials_from_request: isFromRequest },
   };
-  const scope = toThreadScope(tenant, threadId);
-  const [newVersion] = await deps.store
-    .write([
-      { kind: 'update', collection: 'runs', scope, id, change, ifVersion: version },
-      toStepUpdate(tenant, step),
-      toLeaseClaim(deps, id, deps.runs.owner),
-    ])
-    .catch(rethrowMoved(id));
-  const moved = { ...record, ...change };
-  const run = toRun(moved);
+  const kept = deps.headerKeeper.keep(headers, { tenant, runId: id });
+  const moved = await moveRun(deps, caller.scope, found, change, [
+    toStepUpdate(tenant, step),
+    toLeaseClaim(deps, id, deps.runs.owner, kept),
+  ]).catch(rethrowMoved(id));
+  const run = toRun(moved.record);
   const stream = deps.runs.start({
     tenant,
-    run: { record: moved, version: newVersion ?? version + 1 },
-    resolveModel: resolve,
+    run: moved,
+    resolveModel: model.resolve,
     requestId: caller.requestId,
-    headers: bound.headers,
+    headers: model.headers,
     isContinued: true,
     opening: [
       { event: 'thread.run.step.completed', data: toStep(step) },
@@ -161,6 +209,27 @@ export async function submitToolOutputs(
     isStreamed: body.stream === true,
   });
   return { run, stream };
+}
+
+/**
+ * With which headers the run goes on: the request's own where they say who answers; else those that the run has come
+ * with, as far as they were kept, and what the request says of the rest.
+ */
+async function findHeaders(
+  deps: Pick<RunDeps, 'store' | 'headerKeeper'>,
+  { headers, scope: { tenant } }: Caller,
+  runId: string,
+): Promise<RequestHeaders> {
+  if (choosesProvider(headers)) return headers;
+  const lease = await deps.store.get<LeaseRecord>('leases', LEASE_SCOPE, runId);
+  const opened = deps.headerKeeper.open(lease?.record.kept_headers ?? null, { tenant, runId });
+  return { ...opened.headers, ...toKeptHeaders(headers) };
+}
+
+function hasCalls({ step_details: details }: StepRecord, outputs: ReadonlyMap<string, string>): boolean {
+  return (
+    details.type === 'tool_calls' && details.tool_calls.some(({ id }) => id !== undefined && outputs.has(id))
+  );
 }
 
 function refuseUnlessWaiting(run: RunRecord, nowMs: number): void {

@@ -84,7 +84,10 @@ export async function createThread(
   const { scope } = caller;
   const { thread, messages } = await toThreadRecords(deps, caller, body, '');
   const rest = await insertMessages(deps, scope, thread.id, messages, WRITES_MAX - 1);
-  await deps.store.write([...rest, { kind: 'insert', collection: 'threads', scope, record: thread }]);
+  await deps.store.write([
+    ...rest,
+    { kind: 'insert', collection: 'threads', scope, record: thread, isFresh: true },
+  ]);
   return thread;
 }
 
@@ -105,6 +108,7 @@ export async function insertMessages(
       collection: 'messages',
       scope: { tenant: scope.tenant, parent: threadId },
       record,
+      isFresh: true,
     }),
   );
   let start = 0;
@@ -180,7 +184,7 @@ export async function deleteThread(
     }
     throw error;
   }
-  if (record.active_run_id !== null) await deps.runs.interrupt(record.active_run_id, 'gone');
+  if (record.active_run_id !== null) await deps.runs.interrupt(scope.tenant, record.active_run_id, 'gone');
   await removeThreadContents(deps, note);
   return { id, object: 'thread.deleted', deleted: true };
 }

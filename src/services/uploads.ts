@@ -71,7 +71,7 @@ export async function createUpload(deps: Deps, scope: Scope, body: CreateUploadR
   };
   await deps.store.write([
     toExpirationInsert(scope.tenant, 'upload', record.id, record.expires_at * 1000),
-    { kind: 'insert', collection: 'uploads', scope, record },
+    { kind: 'insert', collection: 'uploads', scope, record, isFresh: true },
   ]);
   return toUpload(record, null);
 }
@@ -123,7 +123,15 @@ export async function addPart(
     return {
       change: { internal: { ...internal, parts: internal.parts + 1, bytes: internal.bytes + bytes } },
       before: draft.toKeepWrites(),
-      after: [{ kind: 'insert', collection: 'upload_parts', scope: toPartScope(scope, uploadId), record }],
+      after: [
+        {
+          kind: 'insert',
+          collection: 'upload_parts',
+          scope: toPartScope(scope, uploadId),
+          record,
+          isFresh: true,
+        },
+      ],
     };
   }).catch(rethrowGivenUp);
   draft.keep();

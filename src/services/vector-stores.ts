@@ -40,7 +40,7 @@ export async function createVectorStore(
   if (additions.length > 0) toTerms(deps, caller, record);
   await deps.store.write([
     ...toExpirationWrites(caller.scope.tenant, record),
-    { kind: 'insert', collection: 'vector_stores', scope: caller.scope, record },
+    { kind: 'insert', collection: 'vector_stores', scope: caller.scope, record, isFresh: true },
   ]);
   if (additions.length === 0) return record;
   await addCheckedFiles(deps, caller, record, additions, null);

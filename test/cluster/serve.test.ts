@@ -1,9 +1,11 @@
 import { expect, test } from 'bun:test';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UPSTREAM_CALLS_MAX } from '../../src/config/config.ts';
 import { startServer, waitUntil } from '../support/server.ts';
+import { readEverything } from '../support/stored.ts';
+import { readTestEngine } from '../support/test-engine.ts';
 
 const KEY = 'sk-never-to-be-seen';
 const isLinux = process.platform === 'linux';
@@ -38,12 +40,9 @@ test('a key that the operator set is neither printed nor written to the data', a
     await server.stop();
     expect(server.output()).toContain('OPENAI_API_KEY');
     expect(server.output()).not.toContain(KEY);
-    const entries = await readdir(data, { recursive: true, withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile());
-    expect(files.map((file) => file.name)).toContain('understudy.db');
-    for (const file of files) {
-      expect((await readFile(join(file.parentPath, file.name))).includes(KEY)).toBe(false);
-    }
+    const stored = await readEverything(data);
+    expect(stored).toContain('understudy/rehearsal');
+    expect(stored).not.toContain(KEY);
   } finally {
     await server.stop();
     await rm(data, { recursive: true, force: true });
@@ -89,9 +88,11 @@ test.skipIf(!isLinux)('several workers serve one set of data', async () => {
 
 test('data that cannot be had is a clear end, and no start over and over', async () => {
   const sinceMs = performance.now();
-  const start = startServer({ dataDirectory: '/dev/null/here' });
-  await expect(start).rejects.toThrow(
-    /ended with code 1 before it listened.*understudy: .*\/dev\/null\/here/s,
-  );
+  const [options, place] = {
+    sqlite: [{ dataDirectory: '/dev/null/here' }, '/dev/null/here'] as const,
+    cassandra: [{ flags: ['--cassandra-local-datacenter', 'nowhere'] }, "'nowhere'"] as const,
+  }[readTestEngine()];
+  const reason = new RegExp(`ended with code 1 before it listened.*understudy: .*${place}`, 's');
+  await expect(startServer(options)).rejects.toThrow(reason);
   expect(performance.now() - sinceMs).toBeLessThan(10_000);
 });

@@ -18,6 +18,9 @@ describe('which command', () => {
     [['help'], 'help'],
     [['help', 'serve'], 'help'],
     [['serve', '--help'], 'help'],
+    [['copy', '--from', 'sqlite:a', '--to', 'sqlite:b'], 'copy'],
+    [['copy', '--from', 'sqlite:a', '--to', 'sqlite:b', '--tenant', 'x', '--verify-only'], 'copy'],
+    [['--from', 'sqlite:a', 'copy', '--cassandra-username', 'u'], 'copy'],
     [['-h'], 'help'],
   ] as const)('%p is %s', (argv, command) => {
     expect(parseCommandLine([...argv])).toMatchObject({ command, problems: [] });
@@ -27,6 +30,9 @@ describe('which command', () => {
     [['sevre'], "There is no command 'sevre'. Did you mean 'serve'?"],
     [['frobnicate'], "There is no command 'frobnicate'. See --help."],
     [['serve', 'now'], "'now' is one word too many after 'serve'."],
+    [['--from', 'sqlite:a'], "--from goes with the command 'copy' only."],
+    [['copy', '--verfy-only'], 'There is no flag --verfy-only. Did you mean --verify-only?'],
+    [['copy', '--from'], '--from needs a value.'],
   ] as const)('%p is none', (argv, problem) => {
     expect(parseCommandLine([...argv]).problems).toEqual([problem]);
   });

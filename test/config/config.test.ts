@@ -49,7 +49,67 @@ const SAMPLES: Readonly<
     ['b', 'b', 'b'],
   ],
   store: [['sqlite', 'sqlite', 'sqlite']],
+  cassandraContactPoints: [
+    ['node.lan', '[node.lan]', ['node.lan']],
+    ['10.0.0.5:9042', '"10.0.0.5:9042"', ['10.0.0.5:9042']],
+  ],
+  cassandraLocalDatacenter: [
+    ['dc1', 'dc1', 'dc1'],
+    ['dc2', 'dc2', 'dc2'],
+  ],
+  cassandraKeyspace: [
+    ['assistants', 'assistants', 'assistants'],
+    ['a_1', 'a_1', 'a_1'],
+  ],
+  cassandraReplication: [
+    ['dc1:3', '["dc1:3"]', ['dc1:3']],
+    ['dc2:1', '"dc2:1"', ['dc2:1']],
+  ],
+  cassandraConsistency: [
+    ['QUORUM', 'QUORUM', 'QUORUM'],
+    ['LOCAL_ONE', 'LOCAL_ONE', 'LOCAL_ONE'],
+  ],
+  cassandraUsername: [
+    ['me', 'me', 'me'],
+    ['you', 'you', 'you'],
+  ],
+  cassandraTls: [
+    ['true', 'true', true],
+    ['off', 'false', false],
+  ],
+  cassandraCaFile: [
+    ['/a.pem', '/a.pem', '/a.pem'],
+    ['b.pem', 'b.pem', 'b.pem'],
+  ],
+  cassandraCertFile: [
+    ['/a.pem', '/a.pem', '/a.pem'],
+    ['b.pem', 'b.pem', 'b.pem'],
+  ],
+  cassandraKeyFile: [
+    ['/a.pem', '/a.pem', '/a.pem'],
+    ['b.pem', 'b.pem', 'b.pem'],
+  ],
   auth: [['none', 'none', 'none']],
+  astraDatabase: [
+    ['assistants', 'assistants', 'assistants'],
+    ['other', 'other', 'other'],
+  ],
+  astraKeyspace: [
+    ['assistants', 'assistants', 'assistants'],
+    ['a_1', 'a_1', 'a_1'],
+  ],
+  astraCreate: [
+    ['aws:us-east-2', 'aws:us-east-2', 'aws:us-east-2'],
+    ['gcp:us-east1', '"gcp:us-east1"', 'gcp:us-east1'],
+  ],
+  astraSessions: [
+    ['10', '10', 10],
+    ['200', '200', 200],
+  ],
+  astraApiUrl: [
+    ['https://astra.example', 'https://astra.example', 'https://astra.example'],
+    ['http://127.0.0.1:8080', 'http://127.0.0.1:8080', 'http://127.0.0.1:8080'],
+  ],
   allowOpen: [
     ['true', 'true', true],
     ['off', 'false', false],
@@ -194,9 +254,33 @@ describe('what is refused, and in which words', () => {
     [[[], {}, 'port: [1]'], "'port' in settings.yaml must be a whole number from 0 to 65535, not [1]."],
     [[['--allow-open=perhaps']], '--allow-open must be true or false, not "perhaps".'],
     [[['--log-level', 'loud']], '--log-level must be debug, info, warn, error or silent, not "loud".'],
-    [[['--store', 'cassandra']], "--store: 'cassandra' is not built yet. There is sqlite."],
-    [[['--auth', 'keys']], "--auth: 'keys' is not built yet. There is none."],
-    [[['--store', 'mysql']], '--store must be sqlite, not "mysql".'],
+    [
+      [['--store', 'astra']],
+      '--store astra needs a token in ASTRA_DB_APPLICATION_TOKEN, or --auth astra, with which every request brings its own.',
+    ],
+    [[['--auth', 'astra']], '--auth astra goes with --store astra only.'],
+    [
+      [['--store', 'astra'], { ASTRA_DB_APPLICATION_TOKEN: 'AstraCS:x', ASTRA_DB_ID: 'mine' }],
+      'ASTRA_DB_ID must be the id of a database, like 01234567-89ab-cdef-0123-456789abcdef.',
+    ],
+    [
+      [['--store', 'cassandra']],
+      '--store cassandra needs a node to begin with: --cassandra-contact-points HOST.',
+    ],
+    [
+      [['--cassandra-keyspace', 'No']],
+      '--cassandra-keyspace must be a name of lower-case letters, digits and underscores, at most 48 characters, not "No".',
+    ],
+    [
+      [['--cassandra-contact-points', 'a b']],
+      '--cassandra-contact-points must be nodes like cassandra.example or 10.0.0.5:9042, not ["a b"].',
+    ],
+    [
+      [['--cassandra-replication', 'three']],
+      '--cassandra-replication must be data centres and copies like dc1:3, not ["three"].',
+    ],
+    [[['--auth', 'keys']], "--auth: 'keys' is not built yet. There is none or astra."],
+    [[['--store', 'mysql']], '--store must be sqlite, cassandra or astra, not "mysql".'],
     [
       [['--cors-origin', 'app.example']],
       '--cors-origin must be origins like https://app.example, or *, not ["app.example"].',

@@ -1,6 +1,5 @@
 /** Counts, notes and chunks that hold whatever happens at once: in one process, and in several over the same data. */
 
-import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,6 +7,7 @@ import { join } from 'node:path';
 import { embedText } from '../../src/providers/rehearsal/rehearsal-embeddings.ts';
 import { startScriptedEmbedder } from '../support/scripted-embedder.ts';
 import { startServer, waitUntil } from '../support/server.ts';
+import { countIndexRows, countRecords, readRecords } from '../support/stored.ts';
 import { type Retrieval, startRetrieval, upload, waitForStore } from './retrieval-fixture.ts';
 
 let retrieval: Retrieval;
@@ -17,16 +17,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => retrieval.close());
-
-/** Rows of a collection, or of a table of the index. */
-function countRows(file: string, table: string, directory = retrieval.server.dataDirectory): number {
-  const database = new Database(join(directory, file), { readonly: true });
-  try {
-    return database.query<{ count: number }, []>(`SELECT count(*) AS count FROM ${table}`).get()?.count ?? 0;
-  } finally {
-    database.close();
-  }
-}
 
 function uploadMany(count: number): Promise<string[]> {
   return Promise.all(
@@ -73,15 +63,19 @@ describe('batches', () => {
     });
     await client.vectorStores.delete(store.id);
     expect([200, 404]).toContain((await adding).status);
-    for (const table of ['ingests', 'file_batches', 'vector_store_files', 'file_stores', 'deletions']) {
-      const where =
-        table === 'ingests' || table === 'deletions' ? 'id' : table === 'file_stores' ? 'id' : 'parent';
-      await waitUntil(
-        `nothing of the store is left in ${table}`,
-        () => countRows('understudy.db', `${table} WHERE ${where} LIKE '${store.id}%'`) === 0,
-      );
+    for (const [collection, key] of [
+      ['ingests', 'id'],
+      ['file_batches', 'parent'],
+      ['vector_store_files', 'parent'],
+      ['file_stores', 'id'],
+      ['deletions', 'id'],
+    ] as const) {
+      await waitUntil(`nothing of the store is left in ${collection}`, async () => {
+        const records = await readRecords(server.dataDirectory, collection);
+        return !records.some((record) => record[key].startsWith(store.id));
+      });
     }
-    expect(countRows('understudy.db', 'ingests')).toBe(0);
+    expect(await countRecords(server.dataDirectory, 'ingests')).toBe(0);
   }, 30_000);
 
   test('a file that is deleted while others of its batch are added is in no vector store afterwards', async () => {
@@ -146,7 +140,7 @@ describe('a request that cannot be carried out', () => {
   test('for its headers leaves no vector store behind', async () => {
     const { client, server } = retrieval;
     const [fileId = ''] = await uploadMany(1);
-    const before = countRows('understudy.db', 'vector_stores');
+    const before = await countRecords(server.dataDirectory, 'vector_stores');
     const headers = [
       { 'embedding-param-dimensions': 'many' },
       { 'embedding-param-base-url': 'http://10.0.0.1/v1' },
@@ -158,17 +152,19 @@ describe('a request that cannot be carried out', () => {
       const thread = await server.call('POST', '/v1/threads', { tool_resources: resources }, given as never);
       expect(thread.status).toBe(400);
     }
-    expect(countRows('understudy.db', 'vector_stores')).toBe(before);
+    expect(await countRecords(server.dataDirectory, 'vector_stores')).toBe(before);
     await client.files.delete(fileId);
   });
 });
 
 test('a vector store that would have expired leaves nothing behind when it is deleted', async () => {
-  const { client } = retrieval;
+  const { client, server } = retrieval;
   const store = await client.vectorStores.create({ expires_after: { anchor: 'last_active_at', days: 1 } });
-  expect(countRows('understudy.db', `expirations WHERE id = '${store.id}'`)).toBe(1);
+  const readDates = async () =>
+    (await readRecords(server.dataDirectory, 'expirations')).filter(({ id }) => id === store.id);
+  expect(await readDates()).toHaveLength(1);
   await client.vectorStores.delete(store.id);
-  expect(countRows('understudy.db', `expirations WHERE id = '${store.id}'`)).toBe(0);
+  expect(await readDates()).toHaveLength(0);
 });
 
 describe('an embedding model that has changed under its name', () => {
@@ -287,13 +283,10 @@ describe('several processes on the same data', () => {
       await waitUntil('the model has answered', () => three.embedder.active === 0);
       await waitUntil(
         'the index holds nothing',
-        () =>
-          ['stores', 'versions', 'chunks', 'vectors'].every(
-            (table) => countRows('index.db', table, three.dataDirectory) === 0,
-          ),
+        async () => (await countIndexRows(three.dataDirectory)) === 0,
         20_000,
       );
-      expect(countRows('understudy.db', 'ingests', three.dataDirectory)).toBe(0);
+      expect(await countRecords(three.dataDirectory, 'ingests')).toBe(0);
     } finally {
       await three.close();
     }

@@ -9,8 +9,6 @@ import { toFile } from 'openai';
 import { makeBytes, toHash } from '../contract/blob-store.ts';
 import {
   connectRaw,
-  countPieces,
-  countRecords,
   FORM_TYPE,
   type FormPart,
   toField,
@@ -20,6 +18,7 @@ import {
   toOpenForm,
 } from '../support/forms.ts';
 import { startServer, type TestServer, waitUntil } from '../support/server.ts';
+import { countPieces, countRecords } from '../support/stored.ts';
 
 const MIB = 1024 * 1024;
 let server: TestServer;
@@ -295,14 +294,18 @@ describe('what is refused', () => {
 
   for (const [name, { parts, param, message }] of Object.entries(cases)) {
     test(`${name}: 400 that names '${param}', and nothing is left`, async () => {
-      const before = [countPieces(server.dataDirectory), countRecords(server.dataDirectory, 'files')];
+      const before = [
+        await countPieces(server.dataDirectory),
+        await countRecords(server.dataDirectory, 'files'),
+      ];
       const { status, json } = await postForm(parts);
       expect([status, json.error.type, json.error.param]).toEqual([400, 'invalid_request_error', param]);
       expect(json.error.message).toMatch(message);
-      expect([countPieces(server.dataDirectory), countRecords(server.dataDirectory, 'files')]).toEqual(
-        before,
-      );
-      expect(countRecords(server.dataDirectory, 'loose_blobs')).toBe(0);
+      expect([
+        await countPieces(server.dataDirectory),
+        await countRecords(server.dataDirectory, 'files'),
+      ]).toEqual(before);
+      expect(await countRecords(server.dataDirectory, 'loose_blobs')).toBe(0);
     });
   }
 
@@ -325,7 +328,7 @@ describe('what is refused', () => {
   });
 
   test('a file beyond the limit is 413 as soon as that is known: by its length before a byte, else in time', async () => {
-    const before = countPieces(server.dataDirectory);
+    const before = await countPieces(server.dataDirectory);
     const declared = await connectRaw(server.url);
     await declared.write(toHead('/v1/files', 64 * MIB));
     await waitUntil('the refusal has come', () => declared.received().includes('\r\n\r\n'));
@@ -344,14 +347,14 @@ describe('what is refused', () => {
     await waitUntil('the refusal has come', () => open.received().includes('\r\n\r\n'));
     expect(open.received()).toStartWith('HTTP/1.1 413 ');
     open.abort();
-    await waitUntil('nothing is left', () => countPieces(server.dataDirectory) === before);
-    expect(countRecords(server.dataDirectory, 'loose_blobs')).toBe(0);
+    await waitUntil('nothing is left', async () => (await countPieces(server.dataDirectory)) === before);
+    expect(await countRecords(server.dataDirectory, 'loose_blobs')).toBe(0);
   });
 });
 
 describe('what is cut short', () => {
   test('a client that goes away in the middle leaves nothing', async () => {
-    const before = countPieces(server.dataDirectory);
+    const before = await countPieces(server.dataDirectory);
     const listed = (await server.call('GET', '/v1/files')).json.data.length;
     for (const length of [null, 10 * MIB]) {
       const form = toOpenForm([
@@ -362,10 +365,13 @@ describe('what is cut short', () => {
       await connection.write(toHead('/v1/files', length));
       if (length === null) await connection.write(`${form.length.toString(16)}\r\n`);
       await connection.write(form);
-      await waitUntil('some of it is stored', () => countPieces(server.dataDirectory) > before);
+      await waitUntil('some of it is stored', async () => (await countPieces(server.dataDirectory)) > before);
       connection.abort();
-      await waitUntil('nothing is left', () => countPieces(server.dataDirectory) === before);
-      await waitUntil('its note is gone', () => countRecords(server.dataDirectory, 'loose_blobs') === 0);
+      await waitUntil('nothing is left', async () => (await countPieces(server.dataDirectory)) === before);
+      await waitUntil(
+        'its note is gone',
+        async () => (await countRecords(server.dataDirectory, 'loose_blobs')) === 0,
+      );
     }
     expect((await server.call('GET', '/v1/files')).json.data.length).toBe(listed);
   });
@@ -381,15 +387,15 @@ describe('what is cut short', () => {
     const connection = await connectRaw(first.url);
     await connection.write(toHead('/v1/files', 100 * MIB));
     await connection.write(form);
-    await waitUntil('some of it is stored', () => countPieces(dataDirectory) > 8);
+    await waitUntil('some of it is stored', async () => (await countPieces(dataDirectory)) > 8);
     await first.kill();
-    expect(countPieces(dataDirectory)).toBeGreaterThan(8);
+    expect(await countPieces(dataDirectory)).toBeGreaterThan(8);
 
     const second = await startServer({ dataDirectory });
     const { json } = await second.call('GET', '/v1/files');
     expect(json.data.map((file: { id: string }) => file.id)).toEqual([kept.id]);
-    await waitUntil('only what was kept is left', () => countPieces(dataDirectory) === 3);
-    await waitUntil('the note is gone', () => countRecords(dataDirectory, 'loose_blobs') === 0);
+    await waitUntil('only what was kept is left', async () => (await countPieces(dataDirectory)) === 3);
+    await waitUntil('the note is gone', async () => (await countRecords(dataDirectory, 'loose_blobs')) === 0);
     const content = await second.client().files.content(kept.id);
     expect(toHash(new Uint8Array(await content.arrayBuffer()))).toBe(toHash(makeBytes(600_000, 9)));
     await second.stop();
@@ -406,12 +412,12 @@ describe('what is cut short', () => {
     const connection = await connectRaw(stopped.url);
     await connection.write(toHead('/v1/files', form.length));
     await connection.write(form.subarray(0, MIB / 2));
-    await waitUntil('some of it is stored', () => countPieces(dataDirectory) > 0);
+    await waitUntil('some of it is stored', async () => (await countPieces(dataDirectory)) > 0);
     const ended = stopped.stop();
     await connection.write(form.subarray(MIB / 2));
     await waitUntil('the answer has come', () => connection.received().includes('"status":"processed"'));
     expect(await ended).toBe(0);
-    expect(countRecords(dataDirectory, 'files')).toBe(1);
+    expect(await countRecords(dataDirectory, 'files')).toBe(1);
     await rm(dataDirectory, { recursive: true });
   }, 60_000);
 });
@@ -435,7 +441,7 @@ test('of several workers, each gives what another has taken, and deletes it', as
     expect((await shared.call('DELETE', `/v1/files/${id}`, undefined, headers)).status).toBe(200);
     expect((await shared.call('GET', `/v1/files/${id}`, undefined, headers)).status).toBe(404);
   }
-  expect(countPieces(shared.dataDirectory)).toBe(0);
-  expect(countRecords(shared.dataDirectory, 'loose_blobs')).toBe(0);
+  expect(await countPieces(shared.dataDirectory)).toBe(0);
+  expect(await countRecords(shared.dataDirectory, 'loose_blobs')).toBe(0);
   await shared.stop();
 }, 60_000);

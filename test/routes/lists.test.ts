@@ -1,11 +1,11 @@
 /** Lists: every record once, whatever is inserted meanwhile; filters; deletion that leaves nothing behind. */
 
-import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startServer, type TestServer } from '../support/server.ts';
+import { countFilterValues, countRecords, readRecords } from '../support/stored.ts';
 
 const MODEL = 'understudy/rehearsal';
 const MESSAGES = 150;
@@ -145,32 +145,13 @@ test('a deleted thread leaves no message, run, step or lease behind, active runs
       expect((await own.call('GET', `/v1/threads/${threadId}/messages`)).status).toBe(404);
     }
     await own.stop();
-    const database = new Database(join(dataDirectory, 'understudy.db'), { readonly: true });
-    const count = (table: string) =>
-      database.query<{ n: number }, []>(`SELECT count(*) AS n FROM "${table}"`).get()?.n;
-    const counts = Object.fromEntries(
-      [
-        'threads',
-        'messages',
-        'runs',
-        'steps',
-        'leases',
-        'deletions',
-        'messages_filters',
-        'threads_filters',
-      ].map((table) => [table, count(table)]),
-    );
-    expect(database.query<{ id: string }, []>('SELECT id FROM threads').get()?.id).toBe(kept.id);
-    database.close();
-    expect(counts).toMatchObject({
-      threads: 1,
-      messages: 1,
-      runs: 0,
-      steps: 0,
-      leases: 0,
-      deletions: 0,
-      threads_filters: 0,
-    });
+    expect((await readRecords(dataDirectory, 'threads')).map(({ id }) => id)).toEqual([kept.id]);
+    const counts: Record<string, number> = {};
+    for (const collection of ['messages', 'runs', 'steps', 'leases', 'deletions'] as const) {
+      counts[collection] = await countRecords(dataDirectory, collection);
+    }
+    expect(counts).toEqual({ messages: 1, runs: 0, steps: 0, leases: 0, deletions: 0 });
+    expect(await countFilterValues(dataDirectory, 'threads')).toBe(0);
   } finally {
     await own.stop();
     await rm(dataDirectory, { recursive: true, force: true });

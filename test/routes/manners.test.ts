@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { toServedOperations } from '../../src/schemas/openapi-document.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { readTestEngine } from '../support/test-engine.ts';
 
 const ORIGIN = 'https://app.example';
 
@@ -148,7 +149,7 @@ describe('pages', () => {
     }
     expect((await server.call('GET', '/ready')).json).toEqual({
       status: 'ready',
-      store: 'sqlite',
+      store: readTestEngine(),
       providers: [],
     });
   });

@@ -1,25 +1,20 @@
 /** Uploads in parts: through the official client, in parallel, and with everything that may be wrong with them. */
 
-import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toFile } from 'openai';
+import type { UploadRecord } from '../../src/services/upload-records.ts';
 import { makeBytes, toHash } from '../contract/blob-store.ts';
-import {
-  connectRaw,
-  countPieces,
-  countRecords,
-  toFilePart,
-  toFormBytes,
-  toHead,
-  toOpenForm,
-} from '../support/forms.ts';
+import { connectRaw, toFilePart, toFormBytes, toHead, toOpenForm } from '../support/forms.ts';
 import { startServer, type TestServer, waitUntil } from '../support/server.ts';
+import { countPieces, countRecords, readRecords, useStore } from '../support/stored.ts';
 
 const MIB = 1024 * 1024;
+/** Whose all records of an open server are. */
+const OPEN_TENANT = 'default';
 let server: TestServer;
 
 beforeAll(async () => {
@@ -91,18 +86,18 @@ describe('the official client', () => {
     const range = await client.files.content(file, { headers: { range: `bytes=${size - 5}-${size + 4}` } });
     expect(new Uint8Array(await range.arrayBuffer())).toEqual(bytes.slice(size - 5, size + 5));
     await client.files.delete(file);
-    expect(countRecords(server.dataDirectory, 'upload_parts')).toBe(0);
+    expect(await countRecords(server.dataDirectory, 'upload_parts')).toBe(0);
   });
 
   test('cancels, which frees the space', async () => {
     const client = server.client();
-    const before = countPieces(server.dataDirectory);
+    const before = await countPieces(server.dataDirectory);
     const upload = await client.uploads.create({ ...NEW, bytes: MIB });
     await add(upload.id, makeBytes(MIB, 1));
-    expect(countPieces(server.dataDirectory)).toBe(before + 4);
+    expect(await countPieces(server.dataDirectory)).toBe(before + 4);
     expect(await client.uploads.cancel(upload.id)).toMatchObject({ status: 'cancelled', file: null });
-    expect(countPieces(server.dataDirectory)).toBe(before);
-    expect(countRecords(server.dataDirectory, 'upload_parts')).toBe(0);
+    expect(await countPieces(server.dataDirectory)).toBe(before);
+    expect(await countRecords(server.dataDirectory, 'upload_parts')).toBe(0);
   });
 
   test('makes a file that expires when asked to', async () => {
@@ -118,16 +113,16 @@ describe('the official client', () => {
 
 describe('completing', () => {
   test('frees parts that are not named, and copies none', async () => {
-    const before = countPieces(server.dataDirectory);
+    const before = await countPieces(server.dataDirectory);
     const { id } = await create(1000);
     await add(id, makeBytes(MIB, 1));
     const used = await add(id, makeBytes(1000, 2));
     const { status, json } = await complete(id, [used]);
     expect(status).toBe(200);
-    expect(countPieces(server.dataDirectory)).toBe(before + 1);
+    expect(await countPieces(server.dataDirectory)).toBe(before + 1);
     expect(await readContent(json.file.id)).toEqual(makeBytes(1000, 2));
     await server.client().files.delete(json.file.id);
-    expect(countPieces(server.dataDirectory)).toBe(before);
+    expect(await countPieces(server.dataDirectory)).toBe(before);
   });
 
   test('is refused while sizes, parts or sum are wrong, and possible afterwards', async () => {
@@ -196,8 +191,8 @@ describe('completing', () => {
   });
 
   test('and adding at once: a part is in the file or refused, and none is left over', async () => {
-    const before = countPieces(server.dataDirectory);
-    const partsBefore = countRecords(server.dataDirectory, 'upload_parts');
+    const before = await countPieces(server.dataDirectory);
+    const partsBefore = await countRecords(server.dataDirectory, 'upload_parts');
     const { id } = await create(10);
     const part = await add(id, makeBytes(10, 1));
     const adding = Array.from({ length: 8 }, () =>
@@ -211,9 +206,9 @@ describe('completing', () => {
     expect(outcomes.filter((status) => status !== 200 && status !== 400)).toEqual([]);
     await waitUntil(
       'only the part that was named is left',
-      () => countPieces(server.dataDirectory) === before + 1,
+      async () => (await countPieces(server.dataDirectory)) === before + 1,
     );
-    expect(countRecords(server.dataDirectory, 'upload_parts')).toBe(partsBefore);
+    expect(await countRecords(server.dataDirectory, 'upload_parts')).toBe(partsBefore);
     expect(await readContent(json.file.id)).toEqual(makeBytes(10, 1));
   });
 });
@@ -259,7 +254,7 @@ describe('what is refused', () => {
     await waitUntil('the refusal has come', () => connection.received().includes('\r\n\r\n'));
     expect(connection.received()).toStartWith('HTTP/1.1 413 ');
     connection.abort();
-    expect(countRecords(server.dataDirectory, 'loose_blobs')).toBe(0);
+    expect(await countRecords(server.dataDirectory, 'loose_blobs')).toBe(0);
   });
 
   test('more parts than an upload may have', async () => {
@@ -267,13 +262,12 @@ describe('what is refused', () => {
     const count = 1000;
     const form = toFormBytes([toFilePart('data', 'filename="p"', 'x')]);
     // What a thousand requests would do, written by hand: the upload's own count is what is asked.
-    const database = new Database(join(server.dataDirectory, 'understudy.db'));
-    database.run('PRAGMA busy_timeout = 2000');
-    database.run(`UPDATE uploads SET document = json_set(document, '$.internal.parts', ?) WHERE id = ?`, [
-      count - 1,
-      id,
-    ]);
-    database.close();
+    const [upload] = (await readRecords(server.dataDirectory, 'uploads')).filter((one) => one.id === id);
+    await useStore(server.dataDirectory, (store) =>
+      store.update<UploadRecord>('uploads', { tenant: OPEN_TENANT }, id, {
+        internal: { ...upload?.document.internal, parts: count - 1 },
+      }),
+    );
     const post = () =>
       fetch(`${server.url}/v1/uploads/${id}/parts`, {
         method: 'POST',
@@ -294,17 +288,17 @@ test('kill -9 while parts come: after a restart the upload goes on with the part
   const connection = await connectRaw(first.url);
   await connection.write(toHead(`/v1/uploads/${upload.id}/parts`, 20 * MIB));
   await connection.write(toOpenForm([toFilePart('data', 'filename="p"', makeBytes(4 * MIB, 2))]));
-  await waitUntil('some of it is stored', () => countPieces(dataDirectory) > 12);
+  await waitUntil('some of it is stored', async () => (await countPieces(dataDirectory)) > 12);
   await first.kill();
 
   const second = await startServer({ dataDirectory });
-  await waitUntil('what was not acknowledged is gone', () => countPieces(dataDirectory) === 4);
+  await waitUntil('what was not acknowledged is gone', async () => (await countPieces(dataDirectory)) === 4);
   const again = second.client();
   const rest = await again.uploads.parts.create(upload.id, { data: await toFile(makeBytes(MIB, 3), 'p') });
   const done = await again.uploads.complete(upload.id, { part_ids: [part.id, rest.id] });
   const content = new Uint8Array(await (await again.files.content(done.file?.id ?? '')).arrayBuffer());
   expect(toHash(content)).toBe(toHash(Buffer.concat([makeBytes(MIB, 1), makeBytes(MIB, 3)])));
-  expect(countRecords(dataDirectory, 'loose_blobs')).toBe(0);
+  expect(await countRecords(dataDirectory, 'loose_blobs')).toBe(0);
   await second.stop();
   await rm(dataDirectory, { recursive: true });
 }, 60_000);

@@ -1,13 +1,11 @@
 /** The run engine by itself, on a real store and with a scripted model behind it: for what no route can arrange. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type OpenAI from 'openai';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { createIds } from '../../src/ids.ts';
 import { createLog } from '../../src/log.ts';
 import type { Ports } from '../../src/ports.ts';
+import { createEmbedders } from '../../src/providers/embeddings/embeddings.ts';
 import { createOpenAiProvider } from '../../src/providers/openai/openai-provider.ts';
 import { createUpstream } from '../../src/providers/outbound/upstream.ts';
 import type { RequestHeaders } from '../../src/providers/provider.ts';
@@ -15,19 +13,21 @@ import type { ReadImage } from '../../src/runs/images.ts';
 import { LEASE_SCOPE, toLeaseInsert } from '../../src/runs/leases.ts';
 import { sweepRuns } from '../../src/runs/recovery.ts';
 import { createRunEngine, type RunEngine } from '../../src/runs/run-engine.ts';
+import { createHeaderKeeper } from '../../src/runs/run-headers.ts';
 import { NO_USAGE, type RunRecord, type StepRecord, toRunScope } from '../../src/runs/run-records.ts';
 import { isTerminal } from '../../src/runs/run-state.ts';
 import type { ServerTool } from '../../src/runs/tools/server-tool.ts';
 import type { MessageObject } from '../../src/schemas/generated/messages.ts';
 import type { Caller } from '../../src/services/caller.ts';
 import { submitToolOutputs } from '../../src/services/runs.ts';
-import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../../src/store/store.ts';
+import { openSqliteStore } from '../store/sqlite-directory.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import { waitUntil } from '../support/server.ts';
+import { createPeer, type EnginePeer, type PeerOptions } from './engine-peer.ts';
 import { readEvents, type SeenEvent } from './event-reader.ts';
 
-const TENANT = 'test';
+export const TENANT = 'test';
 export const CALLER: Caller = { scope: { tenant: TENANT }, headers: {}, requestId: 'req_test' };
 
 export type ChatBody = OpenAI.Chat.ChatCompletionCreateParams;
@@ -73,6 +73,8 @@ export interface EngineFixture {
    * Waits until this run has ended.
    */
   restart(run: RunRecord, later: ScriptedUpstream): Promise<FinishedRun>;
+  /** Another process on the same store. */
+  join(options: PeerOptions): EnginePeer;
   stop(): Promise<void>;
 }
 
@@ -80,13 +82,14 @@ export interface EngineOptions {
   readonly toTools?: (ports: Pick<Ports, 'store' | 'clock'>) => readonly ServerTool[];
   readonly readImage?: ReadImage;
   readonly clock?: Clock;
+  /** Absent: SQLite, in a directory of its own. */
+  readonly openStore?: () => Promise<{ readonly store: Store; close(): Promise<void> }>;
 }
 
 export async function startEngineFixture(options: EngineOptions = {}): Promise<EngineFixture> {
   const { clock = systemClock } = options;
   const upstream = await startScriptedUpstream();
-  const directory = await mkdtemp(join(tmpdir(), 'understudy-engine-'));
-  const store = await createSqliteStore({ directory });
+  const { store, close } = await (options.openStore ?? openSqliteStore)();
   const ids = createIds(systemClock);
   const log = createLog('silent', () => undefined);
   const ports = { store, clock, ids, log };
@@ -105,12 +108,15 @@ export async function startEngineFixture(options: EngineOptions = {}): Promise<E
     }),
     available: () => [],
   };
+  const headerKeeper = createHeaderKeeper(null);
+  const embedders = createEmbedders({ router, configured: null });
+  const peers: EnginePeer[] = [];
   let engineCount = 0;
   const createEngine = (): RunEngine => {
     engineCount += 1;
     return createRunEngine(ports, {
       owner: `host/1/${engineCount}`,
-      settings: { expiresMs: 60_000 },
+      settings: { expiresMs: EXPIRES_MS },
       serverTools: options.toTools?.({ store, clock }) ?? [],
       ...(options.readImage === undefined ? {} : { readImage: options.readImage }),
     });
@@ -155,7 +161,7 @@ export async function startEngineFixture(options: EngineOptions = {}): Promise<E
     async submit(run, output) {
       const calls = run.required_action?.submit_tool_outputs.tool_calls ?? [];
       const outputs = calls.map(({ id }) => ({ tool_call_id: id, output }));
-      const deps = { store, clock, router, runs };
+      const deps = { store, clock, router, runs, headerKeeper, embedders };
       const body = { tool_outputs: outputs, stream: true };
       const { stream } = await submitToolOutputs(deps, CALLER, run.thread_id, run.id, body);
       return toFinished(run, await collect(stream));
@@ -163,7 +169,7 @@ export async function startEngineFixture(options: EngineOptions = {}): Promise<E
     async cancel(run) {
       const scope = { tenant: TENANT, parent: run.thread_id };
       await store.update<RunRecord>('runs', scope, run.id, { status: 'cancelling' });
-      await runs.interrupt(run.id, 'cancelled');
+      await runs.interrupt(TENANT, run.id, 'cancelled');
     },
     readRun,
     async readSteps(run) {
@@ -175,20 +181,25 @@ export async function startEngineFixture(options: EngineOptions = {}): Promise<E
       await runs.close(0);
       baseUrl = later.url;
       runs = createEngine();
-      await sweepRuns({ ...ports, router, runs, isProcessAlive: () => false });
+      await sweepRuns({ ...ports, router, runs, headerKeeper, isProcessAlive: () => false });
       await waitUntil('the run has ended', async () => isTerminal((await readRun(run)).status));
       return toFinished(run, []);
     },
+    join(given) {
+      const peer = createPeer({ ports, router, headerKeeper, embedders, expiresMs: EXPIRES_MS }, given);
+      peers.push(peer);
+      return peer;
+    },
     async stop() {
-      await runs.close(1_000);
-      await store.close();
+      await Promise.all([...peers.map((peer) => peer.runs.close(0)), runs.close(1_000)]);
+      await close();
       await upstream.close();
-      await rm(directory, { recursive: true, force: true });
     },
   };
   return fixture;
 }
 
+const EXPIRES_MS = 60_000;
 const NO_RETRIES = Object.freeze({ attemptsMax: 1, backoffMs: 1, backoffMaxMs: 1, retryAfterMaxMs: 1 });
 const WHOLE_LIST = Object.freeze({ limit: 100, order: 'asc' as const });
 
@@ -200,7 +211,7 @@ function collect(stream: ReadableStream<Uint8Array> | null): Promise<SeenEvent[]
 type InsertPorts = Pick<Ports, 'store' | 'clock' | 'ids'>;
 
 /** Writes assistant, thread, messages, run and lease, as the services do. */
-async function insertRun(
+export async function insertRun(
   { store, clock, ids }: InsertPorts,
   owner: string,
   model: string,

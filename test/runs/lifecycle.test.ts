@@ -1,12 +1,13 @@
 /** The life of runs as their clients see it: events, endings, cancelling, restarts. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type OpenAI from 'openai';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import { startServer, type TestServer, waitUntil } from '../support/server.ts';
+import { readEverything } from '../support/stored.ts';
 import * as steps from '../support/upstream-steps.ts';
 
 type Run = OpenAI.Beta.Threads.Run;
@@ -526,9 +527,7 @@ describe('keys', () => {
     expect(new Set(sent)).toEqual(new Set(SECRETS.map((secret) => `Bearer ${secret}`)));
     await own.stop();
     let kept = own.output() + answers;
-    for (const name of (await readdir(dataDirectory)).filter((name) => name.startsWith('understudy.db'))) {
-      kept += await Bun.file(join(dataDirectory, name)).text();
-    }
+    kept += await readEverything(dataDirectory);
     expect(kept.length).toBeGreaterThan(10_000);
     // Refused calls quote keys: the request's own is taken out, as is whatever looks like one.
     for (const secret of SECRETS) expect(kept).not.toContain(secret);

@@ -1,11 +1,5 @@
 /** Forms as bytes, as clients write them, and connections that misbehave. */
 
-import { Database } from 'bun:sqlite';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { BLOB_FILE } from '../../src/store/sqlite/blob-store.ts';
-import { DATABASE_FILE } from '../../src/store/sqlite/sqlite-store.ts';
-
 export interface FormPart {
   /** The header lines, without line ends. */
   readonly headers: readonly string[];
@@ -115,27 +109,4 @@ export async function connectRaw(url: string): Promise<RawConnection> {
 export function toHead(path: string, length: number | null): string {
   const framing = length === null ? 'Transfer-Encoding: chunked' : `Content-Length: ${length}`;
   return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ${FORM_TYPE}\r\n${framing}\r\n\r\n`;
-}
-
-/** Rows of a table of a data directory. A server may be using it. */
-export function countPieces(dataDirectory: string): number {
-  return countRows(join(dataDirectory, BLOB_FILE), 'pieces');
-}
-
-export function countRecords(dataDirectory: string, collection: string): number {
-  return countRows(join(dataDirectory, DATABASE_FILE), collection);
-}
-
-function countRows(file: string, table: string): number {
-  if (!existsSync(file)) return 0;
-  const database = new Database(file);
-  database.run('PRAGMA busy_timeout = 2000');
-  // A server may be making the file at this moment.
-  const known = database.query('SELECT 1 FROM sqlite_schema WHERE name = ?').get(table);
-  const row =
-    known === null
-      ? null
-      : database.query<{ count: number }, []>(`SELECT count(*) AS count FROM "${table}"`).get();
-  database.close();
-  return row?.count ?? 0;
 }

@@ -7,6 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import OpenAI from 'openai';
+import { useServerKeyspaces } from './cassandra/server-keyspaces.ts';
+import { readTestEngine } from './test-engine.ts';
 
 const ROOT = resolve(import.meta.dir, '../..');
 /** How long a server may take until it listens; machines that run tests are busy. */
@@ -21,6 +23,8 @@ export interface ServerOptions {
   /** Flags after `serve`. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** A program, with its arguments, that starts the server: it decides what the server sees of this machine. */
+  readonly within?: readonly string[];
 }
 
 export interface TestServer {
@@ -53,8 +57,19 @@ export interface Answer {
 
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const dataDirectory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'understudy-test-')));
+  const place = await takePlace(dataDirectory);
   const child = Bun.spawn(
-    [...toCommand(), 'serve', '--port', '0', '--data', dataDirectory, ...(options.flags ?? [])],
+    [
+      ...(options.within ?? []),
+      ...toCommand(),
+      'serve',
+      '--port',
+      '0',
+      '--data',
+      dataDirectory,
+      ...place.flags,
+      ...(options.flags ?? []),
+    ],
     {
       cwd: ROOT,
       env: { PATH: process.env.PATH ?? '', HOME: dataDirectory, ...options.env },
@@ -63,6 +78,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       stderr: 'pipe',
     },
   );
+  void child.exited.then(() => place.leave());
   let output = '';
   const take = (text: string): void => {
     output = (output + text).slice(-OUTPUT_MAX);
@@ -90,6 +106,34 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   } finally {
     clearTimeout(timer);
   }
+}
+
+interface Place {
+  readonly flags: readonly string[];
+  /** Called when the server has ended. */
+  leave(): void;
+}
+
+/**
+ * With UNDERSTUDY_TEST_STORE=cassandra every server has a keyspace on the shared node: the same one for the same data
+ * directory.
+ */
+async function takePlace(dataDirectory: string): Promise<Place> {
+  if (readTestEngine() === 'sqlite') return { flags: [], leave: () => undefined };
+  const keyspaces = await useServerKeyspaces();
+  const keyspace = await keyspaces.join(dataDirectory);
+  const { contactPoint } = keyspaces.node;
+  return {
+    flags: [
+      '--store',
+      'cassandra',
+      '--cassandra-contact-points',
+      contactPoint,
+      '--cassandra-keyspace',
+      keyspace,
+    ],
+    leave: () => keyspaces.leave(dataDirectory),
+  };
 }
 
 function toCommand(): string[] {

@@ -95,6 +95,11 @@ const ROUTING_NAMES: ReadonlySet<string> = new Set([
   ...CATALOGUE.flatMap(({ parameters }) => parameters.map(({ name }) => name)),
 ]);
 
+/** Whether a parameter is a field of the request to a language model (`temperature`), and so no secret. */
+export function isFieldParameter(name: string): boolean {
+  return FIELDS.has(name);
+}
+
 /** The key of an `authorization` header; null where there is none, or the one that stands for none. */
 export function toBearerKey(header: string | undefined): string | null {
   if (header === undefined) return null;
