@@ -18,8 +18,6 @@ const HOUR_MS = 3_600_000;
 /** A cluster takes its time for hundreds of conditional writes. */
 const TEST_MS = 120_000;
 setDefaultTimeout(TEST_MS);
-/** Shorter than the time after which a process notices that it has lost a run: it is to find out by a write. */
-const STALE_MS = 300;
 /** Of a store that does not fail, but writes lists one by one. */
 const MANY = 1_000;
 
@@ -104,37 +102,45 @@ function describeClocks(stage: TakeoverStage): void {
 
 function describeStaleProcesses(stage: TakeoverStage): void {
   describe('a process that was thought dead and comes back', () => {
-    const CASES: readonly (readonly [string, readonly steps.Step[]])[] = [
-      ['with the beginning of a message', [steps.wait(STALE_MS), steps.say('Stale')]],
-      ['with the end of its run', [steps.say('Stale'), steps.wait(STALE_MS)]],
-      ['with a call', [steps.wait(STALE_MS), steps.callTool('get_weather', {})]],
-      [
-        'with a call after a text',
-        [steps.say('Stale'), steps.wait(STALE_MS), steps.callTool('get_weather', {})],
-      ],
-      ['with an error', [steps.say('Stale'), steps.wait(STALE_MS), steps.reset()]],
+    /** `gate`: the model says no more until the run was taken over. */
+    const CASES: readonly (readonly [string, (gate: steps.Step) => readonly steps.Step[]])[] = [
+      ['with the beginning of a message', (gate) => [gate, steps.say('Stale')]],
+      ['with the end of its run', (gate) => [steps.say('Stale'), gate]],
+      ['with a call', (gate) => [gate, steps.callTool('get_weather', {})]],
+      ['with a call after a text', (gate) => [steps.say('Stale'), gate, steps.callTool('get_weather', {})]],
+      ['with an error', (gate) => [steps.say('Stale'), gate, steps.reset()]],
     ];
     test.each(CASES)(
       '%s writes nothing: not in the middle of the other’s work, nor after its end',
-      async (name, turn) => {
-        const middle = [steps.say('Fresh'), steps.wait(3 * STALE_MS)];
-        for (const [when, later, writesMax] of [
-          ['middle', middle, undefined],
-          ['middle, writes one by one', middle, MANY],
-          ['end, writes one by one', [steps.say('Fresh')], MANY],
+      async (name, toTurn) => {
+        for (const [when, writesMax] of [
+          ['middle', undefined],
+          ['middle, writes one by one', MANY],
+          ['end, writes one by one', MANY],
         ] as const) {
+          const [takenOver, staleDone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+          const turn = toTurn(steps.waitFor(takenOver.promise));
+          const isAtEnd = when.startsWith('end');
+          const later = isAtEnd
+            ? [steps.say('Fresh')]
+            : [steps.say('Fresh'), steps.waitFor(staleDone.promise)];
           const first = stage.join(writesMax === undefined ? {} : { writesMax });
           const model = stage.script(`${name}, ${when}`, turn, later);
           const run = await first.begin(model, {
             run: { tools: [toFunction('get_weather')] as RunRecord['tools'] },
           });
-          const beginsAtOnce = turn[0]?.kind === 'text';
           await stage.fixture.upstream.waitForRequest((request) => request.model === model);
-          if (beginsAtOnce) {
-            await stage.waitForMessage(run);
-          }
+          if (turn[0]?.kind === 'text') await stage.waitForMessage(run);
           const other = await stage.takeFrom(run);
-          await Promise.all([first.settle(run), other.settle(run)]);
+          await waitUntil(
+            'the other asks the model',
+            () => stage.fixture.upstream.requestsFor(model).length === 2,
+          );
+          if (isAtEnd) await other.settle(run);
+          takenOver.resolve();
+          await first.settle(run);
+          staleDone.resolve();
+          await other.settle(run);
           await stage.expectOnce(run, ['Fresh'], ['message_creation']);
         }
       },

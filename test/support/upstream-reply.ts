@@ -73,6 +73,9 @@ async function playStream({ body, steps, response }: Turn): Promise<void> {
       case 'wait':
         await Promise.race([Bun.sleep(step.ms), waitForClose(response)]);
         break;
+      case 'gate':
+        await Promise.race([step.opened, waitForClose(response)]);
+        break;
       case 'pace':
         pacer.setRate(step.tokensPerSecond);
         break;
@@ -131,6 +134,7 @@ async function playDocument({ body, steps, response }: Turn): Promise<void> {
   const rawSteps = steps.filter((step) => step.kind === 'raw');
   for (const step of steps) {
     if (step.kind === 'wait') await Promise.race([Bun.sleep(step.ms), waitForClose(response)]);
+    if (step.kind === 'gate') await Promise.race([step.opened, waitForClose(response)]);
     if (step.kind === 'hang') await waitForClose(response);
     if (step.kind === 'reset') response.socket?.destroy();
     if (response.closed || response.destroyed) return;

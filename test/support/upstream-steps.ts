@@ -63,6 +63,7 @@ export type Step =
       readonly pieceCharacters: number;
     }
   | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'gate'; readonly opened: Promise<unknown> }
   | { readonly kind: 'pace'; readonly tokensPerSecond: number }
   | { readonly kind: 'finish'; readonly reason: FinishText }
   | {
@@ -123,6 +124,11 @@ export function callTools(
 
 export function wait(ms: number): Step {
   return { kind: 'wait', ms };
+}
+
+/** Goes on once the test says so. */
+export function waitFor(opened: Promise<unknown>): Step {
+  return { kind: 'gate', opened };
 }
 
 /** From here on, tokens (pieces of arguments too) come at this rate. */
