@@ -20,7 +20,7 @@ export interface Checkpoint {
   /** Whether an earlier start has left it. */
   readonly isResumed: boolean;
   getAfter(collection: CollectionName): string | undefined;
-  /** Notes it, and writes the note now and then. */
+  /** Notes that a page is whole. */
   advance(collection: CollectionName, after: string): Promise<void>;
   /** Writes what is noted. */
   save(): Promise<void>;
@@ -29,8 +29,6 @@ export interface Checkpoint {
 }
 
 const SCOPE: Scope = Object.freeze({ tenant: SYSTEM_TENANT });
-/** What a crash may cost in work that is looked at again. */
-const SAVE_MS = 1_000;
 
 export async function openCheckpoint(store: Store, from: string, tenant: string): Promise<Checkpoint> {
   const id = createHash('sha256')
@@ -40,13 +38,11 @@ export async function openCheckpoint(store: Store, from: string, tenant: string)
   const found = await store.get<CopyRecord>('copies', SCOPE, id);
   if (found === null) await store.insert<CopyRecord>('copies', SCOPE, { id, tenant, from, after: {} });
   const after: Record<string, string> = { ...found?.record.after };
-  let savedMs = performance.now();
   let isSaved = true;
 
   const save = async (): Promise<void> => {
     if (isSaved) return;
     isSaved = true;
-    savedMs = performance.now();
     await store.update<CopyRecord>('copies', SCOPE, id, { after: { ...after } }).catch((error: unknown) => {
       // Another copy has come to its end meanwhile.
       if (!(error instanceof StoreError && error.code === 'not_found')) throw error;
@@ -59,7 +55,8 @@ export async function openCheckpoint(store: Store, from: string, tenant: string)
     async advance(collection, last) {
       after[collection] = last;
       isSaved = false;
-      if (performance.now() - savedMs >= SAVE_MS) await save();
+      // A page is hundreds of records with what is below them: the note is nothing beside it.
+      await save();
     },
     save,
     async remove() {

@@ -50,7 +50,7 @@ describe('a copy that is', () => {
     expect(last.stderr).toContain('Going on where an earlier copy has ended.');
     const { copied, present } = readCounts(last);
     expect(copied).toBeGreaterThan(0);
-    // What was done since the last note, which is written every second.
+    // The page that was under way when it was killed is looked at again.
     expect(copied + present).toBeLessThan(records * 0.85);
     for (const collection of ['threads', 'messages', 'runs', 'steps'] as const) {
       expect(readPlaces(directories.copy, collection)).toEqual(readPlaces(directories.source, collection));
