@@ -6,7 +6,8 @@
  *
  * What needs Cassandra is left out unless it is asked for: by name, by UNDERSTUDY_TEST_CASSANDRA=host:port, by
  * REQUIRE_CASSANDRA=1, or by `--cassandra`, which runs the suites of the engines on Cassandra and those that drive a server with
- * its data there, beside a node of their own unless one is named. With REQUIRE_CASSANDRA=1 as well, a skipped test has failed.
+ * its data there, beside a node of their own unless one is named. `--astra` runs the suites of Astra, and those that drive a server from
+ * the outside with its data in databases of an emulated Astra. With REQUIRE_CASSANDRA=1 as well, a skipped test has failed.
  */
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -31,7 +32,7 @@ const TEST_TIMEOUT_MS = 60_000;
 /** Everything ends here, whatever hangs. */
 const ALL_TIMEOUT_MS = 14 * 60_000;
 
-const OWN_OPTIONS = ['--binary', '--only-faults', '--cassandra'];
+const OWN_OPTIONS = ['--binary', '--only-faults', '--cassandra', '--astra'];
 
 async function main() {
   const given = process.argv.slice(2);
@@ -54,7 +55,11 @@ async function main() {
   }
   const isNamed = namesTests(args);
   const tests = [...(isNamed ? [] : toFolders(given)), ...args];
-  if (given.includes('--cassandra')) {
+  if (given.includes('--astra')) {
+    env.UNDERSTUDY_TEST_STORE = 'astra';
+    const ran = await runTests(bun, tests, env, deadline);
+    results = addResults(results, isCassandraRequired() ? refuseSkips(ran) : ran);
+  } else if (given.includes('--cassandra')) {
     // Suites of faults have nodes of their own, and say where their servers' data is.
     if (!given.includes('--only-faults')) env.UNDERSTUDY_TEST_STORE = 'cassandra';
     results = addResults(results, await runOnCassandra(bun, tests, env, deadline));
@@ -78,6 +83,7 @@ function namesTests(args) {
 /** @param {readonly string[]} options */
 function toFolders(options) {
   if (options.includes('--cassandra')) return toCassandraFiles(options);
+  if (options.includes('--astra')) return ['test/astra/', ...BLACK_BOX];
   if (options.includes('--binary')) return BLACK_BOX.filter((folder) => existsSync(join(ROOT, folder)));
   if (options.includes('--only-faults')) return [FAULTS];
   return readdirSync(join(ROOT, 'test'), { withFileTypes: true })

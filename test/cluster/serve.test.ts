@@ -91,6 +91,7 @@ test('data that cannot be had is a clear end, and no start over and over', async
   const [options, place] = {
     sqlite: [{ dataDirectory: '/dev/null/here' }, '/dev/null/here'] as const,
     cassandra: [{ flags: ['--cassandra-local-datacenter', 'nowhere'] }, "'nowhere'"] as const,
+    astra: [{ env: { ASTRA_DB_APPLICATION_TOKEN: 'AstraCS:x:y' } }, 'Incorrect Astra token'] as const,
   }[readTestEngine()];
   const reason = new RegExp(`ended with code 1 before it listened.*understudy: .*${place}`, 's');
   await expect(startServer(options)).rejects.toThrow(reason);

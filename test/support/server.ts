@@ -57,7 +57,7 @@ export interface Answer {
 
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const dataDirectory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'understudy-test-')));
-  const place = await takePlace(dataDirectory);
+  const place = await takePlace(dataDirectory, options.flags ?? []);
   const child = Bun.spawn(
     [
       ...(options.within ?? []),
@@ -72,7 +72,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     ],
     {
       cwd: ROOT,
-      env: { PATH: process.env.PATH ?? '', HOME: dataDirectory, ...options.env },
+      env: { PATH: process.env.PATH ?? '', HOME: dataDirectory, ...place.env, ...options.env },
       stdin: 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',
@@ -110,30 +110,22 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 
 interface Place {
   readonly flags: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
   /** Called when the server has ended. */
   leave(): void;
 }
 
 /**
- * With UNDERSTUDY_TEST_STORE=cassandra every server has a keyspace on the shared node: the same one for the same data
- * directory.
+ * With UNDERSTUDY_TEST_STORE=cassandra or astra every server has a keyspace, the same one for the same data directory; unless the
+ * test says itself where its data is.
  */
-async function takePlace(dataDirectory: string): Promise<Place> {
-  if (readTestEngine() === 'sqlite') return { flags: [], leave: () => undefined };
+async function takePlace(dataDirectory: string, flags: readonly string[]): Promise<Place> {
+  if (readTestEngine() === 'sqlite' || flags.includes('--store')) {
+    return { flags: [], env: {}, leave: () => undefined };
+  }
   const keyspaces = await useServerKeyspaces();
-  const keyspace = await keyspaces.join(dataDirectory);
-  const { contactPoint } = keyspaces.node;
-  return {
-    flags: [
-      '--store',
-      'cassandra',
-      '--cassandra-contact-points',
-      contactPoint,
-      '--cassandra-keyspace',
-      keyspace,
-    ],
-    leave: () => keyspaces.leave(dataDirectory),
-  };
+  const place = await keyspaces.join(dataDirectory);
+  return { flags: place.flags, env: place.env, leave: () => keyspaces.leave(dataDirectory) };
 }
 
 function toCommand(): string[] {

@@ -1,5 +1,5 @@
 /**
- * A keyspace for each data directory of the tests' servers, on the shared node.
+ * A keyspace for each data directory of the tests' servers, on the shared node or in a database of the emulated Astra.
  *
  * The tables of a keyspace take seconds to make, and dropping them flushes the whole node: a keyspace whose servers have
  * ended and whose data directory is gone is emptied, and used again.
@@ -7,7 +7,9 @@
 
 import { existsSync } from 'node:fs';
 import { type Client, concurrent, types } from 'cassandra-driver';
-import { type SharedCassandra, useCassandra } from './shared-node.ts';
+import { openAstraHost } from '../astra/server-databases.ts';
+import { readTestEngine } from '../test-engine.ts';
+import { useCassandra } from './shared-node.ts';
 
 /** What servers note about the tables themselves. */
 const KEPT_TABLES = ['schema_migrations', 'schema_lease'];
@@ -15,12 +17,29 @@ const DELETES_AT_ONCE = 64;
 /** A row may carry a time that is a little ahead of the one of its deletion. */
 const ROUNDS_MAX = 10;
 
+/** How a server comes to its keyspace. */
+export interface KeyspacePlace {
+  readonly keyspace: string;
+  readonly flags: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Where keyspaces are: a cluster, or Astra in front of one. */
+export interface KeyspaceHost {
+  readonly contactPoint: string;
+  /** Of a user who may do everything; null where nobody is asked. */
+  readonly login: { readonly username: string; readonly password: string } | null;
+  /** Connected. */
+  readonly client: Client;
+  make(): Promise<KeyspacePlace>;
+}
+
 export interface ServerKeyspaces {
-  readonly node: SharedCassandra;
+  readonly host: KeyspaceHost;
   /** Connected. */
   readonly client: Client;
   /** The keyspace of a data directory, which a server is about to use. */
-  join(dataDirectory: string): Promise<string>;
+  join(dataDirectory: string): Promise<KeyspacePlace>;
   /** Called once for each `join`, when the server has ended. */
   leave(dataDirectory: string): void;
   /** Errors: where no server has used the data directory. */
@@ -39,46 +58,63 @@ export function useServerKeyspaces(): Promise<ServerKeyspaces> {
 }
 
 interface Use {
-  readonly keyspace: string;
   /** Resolves when nothing of an earlier use is left. */
-  readonly ready: Promise<void>;
+  readonly ready: Promise<KeyspacePlace>;
+  place: KeyspacePlace | null;
   servers: number;
 }
 
-async function createServerKeyspaces(): Promise<ServerKeyspaces> {
+async function openHost(): Promise<KeyspaceHost> {
+  if (readTestEngine() === 'astra') return await openAstraHost();
   const node = await useCassandra();
   const client = node.client();
   await client.connect();
+  return {
+    contactPoint: node.contactPoint,
+    login: null,
+    client,
+    async make() {
+      const keyspace = node.toFreshKeyspace();
+      const flags = ['--store', 'cassandra', '--cassandra-contact-points', node.contactPoint];
+      return { keyspace, flags: [...flags, '--cassandra-keyspace', keyspace], env: {} };
+    },
+  };
+}
+
+async function createServerKeyspaces(): Promise<ServerKeyspaces> {
+  const host = await openHost();
+  const { client } = host;
   const uses = new Map<string, Use>();
 
-  const takeOver = (): string | null => {
-    for (const [directory, { keyspace, servers }] of uses) {
-      if (servers > 0 || existsSync(directory)) continue;
+  const takeOver = (): KeyspacePlace | null => {
+    for (const [directory, { place, servers }] of uses) {
+      if (servers > 0 || place === null || existsSync(directory)) continue;
       uses.delete(directory);
-      return keyspace;
+      return place;
     }
     return null;
   };
 
+  const prepare = async (old: KeyspacePlace | null): Promise<KeyspacePlace> => {
+    if (old === null) return await host.make();
+    await emptyKeyspace(client, old.keyspace);
+    return old;
+  };
+
   const begin = (dataDirectory: string): Use => {
-    const old = takeOver();
-    const use = {
-      keyspace: old ?? node.toFreshKeyspace(),
-      ready: old === null ? Promise.resolve() : emptyKeyspace(client, old),
-      servers: 0,
-    };
+    const use: Use = { ready: prepare(takeOver()), place: null, servers: 0 };
     uses.set(dataDirectory, use);
     return use;
   };
 
   return {
-    node,
+    host,
     client,
     async join(dataDirectory) {
       const use = uses.get(dataDirectory) ?? begin(dataDirectory);
       use.servers += 1;
-      await use.ready;
-      return use.keyspace;
+      use.place = await use.ready;
+      return use.place;
     },
     leave(dataDirectory) {
       const use = uses.get(dataDirectory);
@@ -86,8 +122,8 @@ async function createServerKeyspaces(): Promise<ServerKeyspaces> {
     },
     find(dataDirectory) {
       const use = uses.get(dataDirectory);
-      if (use === undefined) throw new Error(`No server of this process has used ${dataDirectory}.`);
-      return use.keyspace;
+      if (use?.place == null) throw new Error(`No server of this process has used ${dataDirectory}.`);
+      return use.place.keyspace;
     },
   };
 }

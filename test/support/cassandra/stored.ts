@@ -71,8 +71,9 @@ export async function readEverything(dataDirectory: string): Promise<string> {
 }
 
 export async function openStore(dataDirectory: string): Promise<Store> {
-  const { node, find } = await useServerKeyspaces();
-  const session = await openSession(toSettings(node.contactPoint, find(dataDirectory)));
+  const { host, find } = await useServerKeyspaces();
+  const login = host.login ?? { username: null, password: null };
+  const session = await openSession({ ...toSettings(host.contactPoint, find(dataDirectory)), ...login });
   return createCassandraStore({ session, clock: systemClock });
 }
 
