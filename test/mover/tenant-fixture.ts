@@ -27,7 +27,8 @@ export const QUESTIONS: readonly string[] = ['tides of the harbour', 'lighthouse
 /** The server is killed behind it, while it reads a file: so there is something to be gone on with. */
 export async function makeTenant(dataDirectory: string): Promise<MadeTenant> {
   const embedder = startScriptedEmbedder();
-  const retrieval = await startRetrieval({ dataDirectory }, embedder);
+  // A copy begins here at one file, whatever engine the other suites run on.
+  const retrieval = await startRetrieval({ dataDirectory, flags: ['--store', 'sqlite'] }, embedder);
   try {
     const { client } = retrieval;
     const { stores, files } = await makeStores(client);
