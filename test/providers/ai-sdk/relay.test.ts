@@ -155,7 +155,12 @@ test('several choices are several calls, counted together', async () => {
 });
 
 test('choices that nobody waits for, because one has failed, are left', async () => {
-  const model = server.script('choices-failing', [failAs(400, { times: 1 }), say('Hi'), hang()]);
+  let asked = 0;
+  const model = server.scriptBy('choices-failing', () => {
+    asked += 1;
+    // The one that fails comes second: the other is under way by then.
+    return asked === 2 ? [[failAs(400)]] : [[say('Hi'), hang()]];
+  });
   const body = { model, messages: MESSAGES, n: 2 };
   const call = toProtocolCall('anthropic', server.origin);
   const error = await catchProviderError(providers.anthropic.relay('chat/completions', body, call));
