@@ -1,9 +1,9 @@
 /** Bytes of files on Cassandra: a cell a piece, and a partition for so many pieces as a node handles well. */
 
+import { createCallsUnderWay } from '../../cassandra/calls-under-way.ts';
 import type { CqlSession } from '../../cassandra/session.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { checkPiece } from '../checks.ts';
-import { StoreError } from '../store.ts';
 
 /** 32 MiB of pieces. */
 const PIECES_PER_PART = 128;
@@ -21,19 +21,8 @@ export interface CassandraBlobStoreOptions {
 
 export function createCassandraBlobStore({ session }: CassandraBlobStoreOptions): BlobStore {
   const noted = new Set<string>();
-  const pending = new Set<Promise<unknown>>();
-  let isClosed = false;
-
-  const track = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (isClosed) throw new StoreError('unavailable', 'The store of bytes is closed.');
-    const made = work();
-    pending.add(made);
-    try {
-      return await made;
-    } finally {
-      pending.delete(made);
-    }
-  };
+  const calls = createCallsUnderWay('The store of bytes is closed.');
+  const { track } = calls;
 
   /** Before its first piece: a part that nothing tells of would never be removed. */
   const notePart = async (tenant: string, blob: string, part: number): Promise<void> => {
@@ -103,9 +92,6 @@ export function createCassandraBlobStore({ session }: CassandraBlobStoreOptions)
       checkPiece(tenant, blob, 0, 0);
       await track(() => removeBlob(tenant, blob));
     },
-    async close() {
-      isClosed = true;
-      await Promise.allSettled([...pending]);
-    },
+    close: () => calls.close(),
   };
 }

@@ -1,5 +1,6 @@
 /** The store on a Cassandra cluster, DSE or Astra DB: any number of servers share it, and none of them keeps anything. */
 
+import { createCallsUnderWay } from '../../cassandra/calls-under-way.ts';
 import type { CqlSession } from '../../cassandra/session.ts';
 import type { Clock } from '../../clock.ts';
 import { toNativeSortKey } from '../../ids.ts';
@@ -15,16 +16,7 @@ import {
 } from '../checks.ts';
 import type { CollectionName } from '../collections.ts';
 import { toConditions, toFilterEntries } from '../filters.ts';
-import {
-  type InsertWrite,
-  type Listed,
-  type Scope,
-  type Store,
-  type StoredRecord,
-  StoreError,
-  type Versioned,
-  type Write,
-} from '../store.ts';
+import type { InsertWrite, Listed, Scope, Store, StoredRecord, Versioned, Write } from '../store.ts';
 import { createAliases } from './aliases.ts';
 import { toTags } from './filter-tags.ts';
 import { createJournal } from './journal.ts';
@@ -66,20 +58,9 @@ export function createCassandraStore(options: CassandraStoreOptions): Store {
     ...(abandonedMs === undefined ? {} : { abandonedMs }),
   });
   const transactions = new Transactions({ records, journal, leftovers });
-  let isClosed = false;
-  const pending = new Set<Promise<unknown>>();
-
-  /** Lets what was accepted end before the session is closed. */
-  const track = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (isClosed) throw new StoreError('unavailable', 'The store is closed.');
-    const made = work();
-    pending.add(made);
-    try {
-      return await made;
-    } finally {
-      pending.delete(made);
-    }
-  };
+  /** What was accepted ends before the session is closed. */
+  const calls = createCallsUnderWay('The store is closed.');
+  const { track } = calls;
 
   const runOne = async (step: Step): Promise<{ version: number; document: string | null }> =>
     await track(() => transactions.runOne(step));
@@ -152,9 +133,8 @@ export function createCassandraStore(options: CassandraStoreOptions): Store {
     },
 
     async close() {
-      isClosed = true;
       clearInterval(sweeper);
-      await Promise.allSettled([...pending, sweeping]);
+      await Promise.all([calls.close(), sweeping]);
       await session.close();
     },
   };

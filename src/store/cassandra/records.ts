@@ -283,20 +283,18 @@ class CassandraRecords implements Records {
     return toColumn([...new Set([...own, ...first])]);
   }
 
-  /** Behind the last record of the list. */
+  /** Behind the last record of the list, whose parts follow each other. */
   private async toLastSort(key: ListKey): Promise<string> {
     const next = toNativeSortKey(this.ids.create('request')) ?? '';
     const spans = await this.deps.spans.list(key);
-    let last: string | null = null;
     for (const span of [...spans].reverse()) {
       const [row] = await this.deps.session.read({
         cql: `SELECT sort FROM ${toTable(key)} WHERE ${AT_LIST} LIMIT 1`,
         values: toListValues(key, span),
       });
-      if (typeof row?.sort === 'string' && (last === null || row.sort > last)) last = row.sort;
-      if (last !== null && !isSpread(key)) break;
+      if (typeof row?.sort === 'string') return next > row.sort ? next : toNextSortKey(row.sort);
     }
-    return last === null || next > last ? next : toNextSortKey(last);
+    return next;
   }
 }
 
