@@ -12,10 +12,12 @@ import { createOpenAiProvider } from './providers/openai/openai-provider.ts';
 import { createAddressCheck } from './providers/outbound/address-check.ts';
 import { createCircuits } from './providers/outbound/circuit.ts';
 import { createUpstream } from './providers/outbound/upstream.ts';
+import type { Router } from './providers/provider.ts';
 import { createRehearsalProvider } from './providers/rehearsal/rehearsal-provider.ts';
 import { type BaseUrlPolicy, toHostRule } from './providers/routing/base-url.ts';
 import { findLocalServers, type LocalServer } from './providers/routing/local-servers.ts';
 import type { ModelSettings } from './providers/routing/provider-settings.ts';
+import { createReloadableRouter } from './providers/routing/reloadable-router.ts';
 import { createRouter } from './providers/routing/router.ts';
 import { createWatsonxProvider } from './providers/watsonx/watsonx-provider.ts';
 import { createHostCheck } from './routes/manners.ts';
@@ -32,7 +34,15 @@ import { readImageFile } from './services/file-images.ts';
 import { detachFile } from './services/vector-store-files.ts';
 import type { Store } from './store/store.ts';
 
-export interface AppSettings extends RetrievalSettings {
+/** What the operator says of models, which may change while the server runs. */
+export interface ModelConfig {
+  /** Providers and models beside OpenAI's key and base URL. */
+  readonly models: ModelSettings;
+  readonly openAiApiKey: string | null;
+  readonly openAiBaseUrl: string | null;
+}
+
+export interface AppSettings extends RetrievalSettings, ModelConfig {
   readonly version: string;
   readonly store: StoreSettings;
   /** Names, besides addresses and `localhost`, under which the server answers. */
@@ -45,10 +55,6 @@ export interface AppSettings extends RetrievalSettings {
   readonly fileBytesMax: number;
   /** How long a turn of the model, and each wait for the client, may take. */
   readonly runExpiresMs: number;
-  /** Providers and models beside OpenAI's key and base URL. */
-  readonly models: ModelSettings;
-  readonly openAiApiKey: string | null;
-  readonly openAiBaseUrl: string | null;
   /** Whether a request may send its run to another server on this machine: not where others than its users can ask. */
   readonly allowLoopbackUpstreams: boolean;
   /** Whether calls to the internet leave by a proxy. */
@@ -69,6 +75,10 @@ export interface App {
   readonly store: Store;
   readonly runs: RunEngine;
   readonly localServer: LocalServer | null;
+  /** For requests that come from now on. */
+  changeModels(next: ModelConfig): void;
+  /** Another process of this server has ended: takes up what it was at work on. */
+  takeUpNow(): void;
   /** Lets active runs finish for as long as `graceMs`, then leaves them to the next process. Idempotent. */
   close(graceMs: number): Promise<void>;
 }
@@ -92,8 +102,11 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   ]);
   const { store, blobs, index } = engines;
   const localServer = localServers[0] ?? null;
+  let allowedHosts = settings.models.allowedHosts;
   const policy: BaseUrlPolicy = {
-    allowedHosts: settings.models.allowedHosts,
+    get allowedHosts() {
+      return allowedHosts;
+    },
     allowLoopback: settings.allowLoopbackUpstreams,
     isSelf: settings.isSelf,
   };
@@ -111,19 +124,25 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
     circuits,
     isProxied: settings.hasProxy,
   });
-  const router = createRouter({
+  const adapters = {
     openai: createOpenAiProvider({ upstream, clock, ids, log }),
     protocols: {
       ...createAiSdkProviders({ upstream, clock, ids, log }),
       watsonx: createWatsonxProvider({ upstream, clock, ids, log }),
     },
     rehearsal: createRehearsalProvider({ clock, ids }),
-    operator: { apiKey: settings.openAiApiKey, baseUrl: settings.openAiBaseUrl },
-    settings: settings.models,
-    localServer,
-    policy,
-    clock,
-  });
+  };
+  const toRouter = ({ models, openAiApiKey, openAiBaseUrl }: ModelConfig): Router =>
+    createRouter({
+      ...adapters,
+      operator: { apiKey: openAiApiKey, baseUrl: openAiBaseUrl },
+      settings: models,
+      localServer,
+      policy,
+      clock,
+    });
+  const reloadable = createReloadableRouter(toRouter(settings));
+  const { router } = reloadable;
   const owner = toOwner(readHostIdentity(), process.pid, randomUUID());
   const ports = { store, blobs, index, router, clock, ids, log };
   const seals = settings.sealingSecret === null ? null : createSealer(settings.sealingSecret);
@@ -166,6 +185,11 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
     store,
     runs,
     localServer,
+    changeModels(next) {
+      allowedHosts = next.models.allowedHosts;
+      reloadable.replace(toRouter(next));
+    },
+    takeUpNow: () => sweeps.takeUpNow(),
     close(graceMs) {
       closing ??= close(graceMs);
       return closing;

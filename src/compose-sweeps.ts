@@ -7,12 +7,12 @@ import { createTenantSweep } from './astra/tenant-sweeps.ts';
 import { INGEST_SWEEP_MS, type IngestRecoveryDeps, sweepIngests } from './ingest/ingest-recovery.ts';
 import { toLogFields } from './log.ts';
 import { createLeaseWatch } from './runs/lease-watch.ts';
-import { type RecoveryDeps, SWEEP_MS, startSweeping, sweepRuns } from './runs/recovery.ts';
+import { type RecoveryDeps, SWEEP_MS, sweepRuns } from './runs/recovery.ts';
 import { type BlobDrafts, LOOSE_SWEEP_MS } from './services/blob-drafts.ts';
 import { type DeletionDeps, finishDeletions } from './services/deletions.ts';
 import { EXPIRATION_SWEEP_MS, sweepExpirations } from './services/expirations.ts';
 import { type DeleteDeps, expireFile } from './services/files.ts';
-import { startSweeper } from './services/sweeper.ts';
+import { type Sweeper, startSweeper } from './services/sweeper.ts';
 import { expireUpload } from './services/uploads.ts';
 import type { VectorStoreDeps } from './services/vector-store-access.ts';
 import { expireVectorStore } from './services/vector-stores.ts';
@@ -31,6 +31,8 @@ export type SweepsDeps = RecoveryDeps &
   VectorStoreDeps & { readonly drafts: BlobDrafts };
 
 export interface Sweeps {
+  /** Another process of this server has ended: its runs and files are looked for at once. */
+  takeUpNow(): void;
   /** No run is taken up from here on. */
   stopTakingRuns(): Promise<void>;
   /** Waits for what is under way. */
@@ -45,17 +47,25 @@ export async function startSweeps(deps: SweepsDeps, tenants: TenantDatabases | n
   if (tenants !== null) return startTenantSweeps(deps, tenants);
   const { log } = deps;
   await takeUpWhatIsLeft(deps);
-  const runs = startSweeping(deps);
-  const sweepers = [
+  const watch = createLeaseWatch();
+  const runs = startSweeper(log, 'runs not swept', SWEEP_MS, () => sweepRuns(deps, watch));
+  const files = startSweeper(log, 'files not swept', INGEST_SWEEP_MS, () => sweepIngests(deps));
+  return toSweeps(runs, files, [
     startSweeper(log, 'loose bytes not removed', LOOSE_SWEEP_MS, () => deps.drafts.sweep()),
     startSweeper(log, 'what is due not ended', EXPIRATION_SWEEP_MS, () => sweepDue(deps, deps.store)),
-    startSweeper(log, 'files not swept', INGEST_SWEEP_MS, () => sweepIngests(deps)),
     startSweeper(log, 'deletions not finished', DELETION_SWEEP_MS, () => finishDeletions(deps)),
-  ];
+  ]);
+}
+
+function toSweeps(runs: Sweeper, files: Sweeper, others: readonly Sweeper[]): Sweeps {
   return {
+    takeUpNow() {
+      runs.sweepNow();
+      files.sweepNow();
+    },
     stopTakingRuns: () => runs.stop(),
     async stop() {
-      await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
+      await Promise.all([files, ...others].map((sweeper) => sweeper.stop()));
     },
   };
 }
@@ -69,7 +79,14 @@ function startTenantSweeps(deps: SweepsDeps, tenants: TenantDatabases): Sweeps {
     const watch = createLeaseWatch();
     return () => sweepRuns({ ...deps, store }, watch);
   });
-  const sweepers = [
+  const files = start(
+    'files not swept',
+    INGEST_SWEEP_MS,
+    ({ store }) =>
+      () =>
+        sweepIngests({ ...deps, store }),
+  );
+  return toSweeps(runs, files, [
     start(
       'loose bytes not removed',
       LOOSE_SWEEP_MS,
@@ -85,26 +102,13 @@ function startTenantSweeps(deps: SweepsDeps, tenants: TenantDatabases): Sweeps {
           sweepDue(deps, store),
     ),
     start(
-      'files not swept',
-      INGEST_SWEEP_MS,
-      ({ store }) =>
-        () =>
-          sweepIngests({ ...deps, store }),
-    ),
-    start(
       'deletions not finished',
       DELETION_SWEEP_MS,
       ({ store }) =>
         () =>
           finishDeletions({ ...deps, store }),
     ),
-  ];
-  return {
-    stopTakingRuns: () => runs.stop(),
-    async stop() {
-      await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
-    },
-  };
+  ]);
 }
 
 function sweepDue(deps: SweepsDeps, store: Store): Promise<number> {

@@ -1,12 +1,12 @@
 /** The server on its port: what listens, and how it ends. */
 
-import { type AppSettings, createApp } from './app.ts';
+import { type App, type AppSettings, createApp } from './app.ts';
 import type { Log } from './log.ts';
 import type { LocalServer } from './providers/routing/local-servers.ts';
 import { toPath } from './routes/manners.ts';
 
 /** A server that listens. */
-export interface RunningApp {
+export interface RunningApp extends Pick<App, 'changeModels' | 'takeUpNow'> {
   readonly url: string;
   readonly port: number;
   readonly localServer: LocalServer | null;
@@ -66,6 +66,8 @@ export async function startApp(
     url: listening.url.href,
     port: listening.port ?? settings.port,
     localServer: app.localServer,
+    changeModels: (next) => app.changeModels(next),
+    takeUpNow: () => app.takeUpNow(),
     async close(graceMs) {
       // New connections are refused; replies that are under way, streams too, go on.
       const stopped = listening.stop(false);

@@ -1,5 +1,6 @@
 /** The command line. Every part is loaded when it is needed: the primary never loads what its workers serve. */
 
+import type { ModelConfig } from './app.ts';
 import type { StoreSettings } from './compose-store.ts';
 import { type CommandLine, parseCommandLine, toHelp } from './config/command-line.ts';
 import {
@@ -7,6 +8,7 @@ import {
   ConfigError,
   isLoopback,
   readConfig,
+  readModelChange,
   readWorkerConfig,
   toWorkerEnvironment,
 } from './config/config.ts';
@@ -24,7 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const handed = readWorkerConfig();
   if (handed !== null) return await serveAsWorker(handed);
   const { command, values, problems } = parseCommandLine(argv);
-  if (command === 'serve') return await serve(readConfig(argv));
+  if (command === 'serve') return await serve(argv);
   if (command === 'migrate') return await migrateStore(readConfig(argv));
   if (problems.length > 0) throw new ConfigError(problems);
   if (command === 'copy') return await copy(argv, values);
@@ -32,7 +34,10 @@ async function main(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function serve(config: Config): Promise<number> {
+async function serve(argv: readonly string[]): Promise<number> {
+  const { createConfigReload } = await import('./config/config-reload.ts');
+  const reload = createConfigReload(argv);
+  const { config } = reload;
   const { settings } = config;
   const log = createConsoleLog(config);
   for (const warning of config.warnings) log.warn(warning);
@@ -44,8 +49,9 @@ async function serve(config: Config): Promise<number> {
     workers: settings.workers,
     graceMs: settings.drainSeconds * 1000,
     command: toWorkerCommand(),
-    toEnvironment: (port) => toWorkerEnvironment({ ...settings, port }, config.sections),
+    toEnvironment: (port) => toWorkerEnvironment({ ...settings, port }, reload.sections()),
     log,
+    reload: { hasChanged: reload.hasChanged, read: () => reload.read(log) },
     announce: (ready) => announce(config, VERSION, ready, log),
   });
 }
@@ -89,10 +95,11 @@ async function serveAsWorker(config: Config): Promise<number> {
   return await runWorker({
     graceMs: settings.drainSeconds * 1000,
     log,
-    async start() {
+    async start(fleet) {
       const { startApp } = await import('./listen.ts');
       const { toListenError } = await import('./cluster/port.ts');
-      return await startApp(
+      const { MODELS_CHANGED, WORKER_ENDED } = await import('./cluster/fleet.ts');
+      const app = await startApp(
         {
           version: VERSION,
           host: settings.host,
@@ -111,9 +118,7 @@ async function serveAsWorker(config: Config): Promise<number> {
           ingestMemoryBytes: settings.ingestMemoryMib * MIB,
           ingestTimeoutMs: settings.ingestSeconds * 1000,
           sealingSecret: config.sealingSecret?.reveal() ?? null,
-          models: config.models,
-          openAiApiKey: config.openAiApiKey?.reveal() ?? null,
-          openAiBaseUrl: config.openAiBaseUrl,
+          ...toModelConfig(config),
           allowLoopbackUpstreams: isLoopback(settings.host),
           hasProxy: config.hasProxy,
           onStoreLost(reason) {
@@ -126,8 +131,21 @@ async function serveAsWorker(config: Config): Promise<number> {
       ).catch((error: unknown) => {
         throw toListenError(error, settings.host, settings.port);
       });
+      fleet.onNotice(WORKER_ENDED, app.takeUpNow);
+      fleet.onNotice(MODELS_CHANGED, (body) =>
+        app.changeModels(toModelConfig(readModelChange(config, body))),
+      );
+      return app;
     },
   });
+}
+
+function toModelConfig({
+  models,
+  openAiApiKey,
+  openAiBaseUrl,
+}: Pick<Config, 'models' | 'openAiApiKey' | 'openAiBaseUrl'>): ModelConfig {
+  return { models, openAiApiKey: openAiApiKey?.reveal() ?? null, openAiBaseUrl };
 }
 
 function toStoreSettings({ settings, cassandra, astra }: Config): StoreSettings {

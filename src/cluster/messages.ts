@@ -37,14 +37,43 @@ export const FailedMessage = Type.Object({
 });
 export type FailedMessage = Static<typeof FailedMessage>;
 
-export const WorkerMessage = Type.Union([ReadyMessage, FailedMessage]);
+/** The worker asks what only the primary knows (`fleet.ts`); what is asked is checked by whoever answers. */
+export const QuestionMessage = Type.Object({
+  kind: Type.Literal('question'),
+  id: Type.Integer({ minimum: 0 }),
+  topic: Type.String({ maxLength: TEXT_MAX }),
+  body: Type.Unknown(),
+});
+export type QuestionMessage = Static<typeof QuestionMessage>;
+
+export const WorkerMessage = Type.Union([ReadyMessage, FailedMessage, QuestionMessage]);
 export type WorkerMessage = Static<typeof WorkerMessage>;
 
 /** Stop accepting, let runs go on for as long as `graceMs`, close, end. */
-export const PrimaryMessage = Type.Object({
+export const DrainMessage = Type.Object({
   kind: Type.Literal('drain'),
   graceMs: Type.Integer({ minimum: 0 }),
 });
+export type DrainMessage = Static<typeof DrainMessage>;
+
+/** To the question of this id. `problem` is null where there is an answer. */
+export const AnswerMessage = Type.Object({
+  kind: Type.Literal('answer'),
+  id: Type.Integer({ minimum: 0 }),
+  problem: Type.Union([Type.Null(), Type.String({ maxLength: TEXT_MAX })]),
+  body: Type.Unknown(),
+});
+export type AnswerMessage = Static<typeof AnswerMessage>;
+
+/** Something that every worker is told, and that needs no answer. */
+export const NoticeMessage = Type.Object({
+  kind: Type.Literal('notice'),
+  topic: Type.String({ maxLength: TEXT_MAX }),
+  body: Type.Unknown(),
+});
+export type NoticeMessage = Static<typeof NoticeMessage>;
+
+export const PrimaryMessage = Type.Union([DrainMessage, AnswerMessage, NoticeMessage]);
 export type PrimaryMessage = Static<typeof PrimaryMessage>;
 
 export function toFailedMessage(message: string): FailedMessage {

@@ -4,8 +4,11 @@
  */
 
 import type { Log } from '../log.ts';
-import type { ReadyMessage } from './messages.ts';
+import { answerQuestion, type FleetPart, MODELS_CHANGED, WORKER_ENDED, type WorkerName } from './fleet.ts';
+import { createHangupReader } from './hangup.ts';
+import type { NoticeMessage, ReadyMessage } from './messages.ts';
 import { claimSharedPort } from './port.ts';
+import { type Reload, startReloads } from './reloads.ts';
 import { countDeaths, toRestartDelayMs } from './restarts.ts';
 import { startWorker, toEndText, type WorkerProcess } from './worker-process.ts';
 
@@ -23,6 +26,10 @@ export interface PrimaryOptions {
   readonly log: Log;
   /** Called once, when every worker is ready. */
   readonly announce: (first: ReadyMessage) => void;
+  /** What the primary does for the workers beside keeping them alive. */
+  readonly parts?: readonly FleetPart[];
+  /** Absent: the configuration stays as it is until the end. */
+  readonly reload?: Reload;
 }
 
 /** Opening a store may wait half a minute for another process's lock, and migrate. */
@@ -36,21 +43,23 @@ const SECOND_SIGNAL_AFTER_MS = 500;
 export async function runPrimary(options: PrimaryOptions): Promise<number> {
   const { log } = options;
   const claimed = options.workers > 1 ? claimSharedPort(options.host, options.port) : null;
-  const stop = createStop(log);
-  const fleet = createFleet(options, claimed?.port ?? options.port, stop.signal);
+  const stop = createStop(log, () => reloads.now());
+  const workers = createWorkers(options, claimed?.port ?? options.port, stop.signal);
+  const reloads = startReloads(options.reload, log, (body) => workers.tellAll(MODELS_CHANGED, body));
   try {
-    const first = await fleet.start();
+    const first = await workers.start();
     if (first !== null) options.announce(first);
     await stop.requested;
-    const code = await fleet.drain(stop.urgent);
+    const code = await workers.drain(stop.urgent);
     log.info('stopped', { code });
     return code;
   } catch (error) {
     // The first start failed; other workers may be up already.
     stop.begin();
-    await fleet.drain(stop.urgent);
+    await workers.drain(stop.urgent);
     throw error;
   } finally {
+    reloads.stop();
     stop.forget();
     claimed?.release();
   }
@@ -68,7 +77,7 @@ interface Stop {
   forget(): void;
 }
 
-function createStop(log: Log): Stop {
+function createStop(log: Log, reload: () => void): Stop {
   const controller = new AbortController();
   const requested = Promise.withResolvers<void>();
   const urgent = Promise.withResolvers<void>();
@@ -86,10 +95,14 @@ function createStop(log: Log): Stop {
       urgent.resolve();
     }
   };
-  // Not SIGHUP: whoever started this with nohup has it ignored, which a handler would undo. It ends a primary at once,
-  // and the workers finish by themselves.
+  const readHangup = createHangupReader();
+  const onHangup = (): void => {
+    if (readHangup() === 'stop') onSignal('SIGHUP');
+    else reload();
+  };
   const names = ['SIGTERM', 'SIGINT'] as const;
   for (const name of names) process.on(name, onSignal);
+  process.on('SIGHUP', onHangup);
   return {
     signal: controller.signal,
     requested: requested.promise,
@@ -97,31 +110,55 @@ function createStop(log: Log): Stop {
     begin,
     forget() {
       for (const name of names) process.off(name, onSignal);
+      process.off('SIGHUP', onHangup);
     },
   };
 }
 
 // ——— The workers ———
 
-interface Fleet {
+interface Workers {
   /** Starts all of them, one after the other. Answers the first; null where it was told to stop meanwhile. */
   start(): Promise<ReadyMessage | null>;
   /** Answers the exit code: 0 where every worker ended by itself. */
   drain(urgent: Promise<void>): Promise<number>;
+  tellAll(topic: string, body: unknown): void;
 }
 
-function createFleet(options: PrimaryOptions, wantedPort: number, stopping: AbortSignal): Fleet {
-  const { log } = options;
+function createWorkers(options: PrimaryOptions, wantedPort: number, stopping: AbortSignal): Workers {
+  const { log, parts = [] } = options;
   const alive = new Set<WorkerProcess>();
   const keepers: Promise<void>[] = [];
   let port = wantedPort;
+  let lastSerial = 0;
 
-  const spawn = (): WorkerProcess => {
+  const spawn = (slot: number): WorkerProcess => {
     const { command, toEnvironment } = options;
-    const worker = startWorker({ command, environment: toEnvironment(port), startMs: START_MS });
+    lastSerial += 1;
+    const name: WorkerName = { serial: lastSerial, slot };
+    const worker = startWorker({
+      command,
+      environment: { ...toEnvironment(port), ...attachWorker(parts, name) },
+      startMs: START_MS,
+      onQuestion: (question) => answerQuestion(parts, name, question),
+    });
     alive.add(worker);
-    void worker.ended.then(() => alive.delete(worker));
+    worker.ready.then(
+      () => parts.forEach((part) => void part.onReady?.(name)),
+      () => undefined,
+    );
+    void worker.ended.then(() => {
+      alive.delete(worker);
+      for (const part of parts) part.onEnded?.(name);
+      // What it was at work on is taken up by the others before its successor is there.
+      tellAll(WORKER_ENDED, null);
+    });
     return worker;
+  };
+
+  const tellAll = (topic: string, body: unknown): void => {
+    const notice: NoticeMessage = { kind: 'notice', topic, body };
+    for (const worker of alive) worker.tell(notice);
   };
 
   /** Ends when the server stops. */
@@ -134,17 +171,19 @@ function createFleet(options: PrimaryOptions, wantedPort: number, stopping: Abor
       deaths = countDeaths(deaths, servedMs);
       const delayMs = toRestartDelayMs(deaths);
       log.warn('worker is started again', { worker: slot, delayMs });
-      await waitOrStop(delayMs, stopping);
+      if (delayMs > 0) await waitOrStop(delayMs, stopping);
       if (stopping.aborted) return;
       worker = spawnQuietly(spawn, slot, log);
     }
   };
 
   return {
+    tellAll,
+
     async start() {
       let first: ReadyMessage | null = null;
       for (let slot = 1; slot <= options.workers; slot += 1) {
-        const worker = spawn();
+        const worker = spawn(slot);
         const ready = await Promise.race([worker.ready, untilAborted(stopping)]);
         if (ready === null) return null;
         first ??= ready;
@@ -177,6 +216,11 @@ function createFleet(options: PrimaryOptions, wantedPort: number, stopping: Abor
   };
 }
 
+/** What the parts of the primary hand a worker that is about to start. */
+function attachWorker(parts: readonly FleetPart[], worker: WorkerName): Record<string, string> {
+  return Object.assign({}, ...parts.map((part) => part.beforeStart?.(worker) ?? {}));
+}
+
 /** Waits for a worker's end. Answers how long it served; 0 where it was never ready. */
 async function watch(slot: number, worker: WorkerProcess, stopping: AbortSignal, log: Log): Promise<number> {
   let readyAtMs: number | null = null;
@@ -195,9 +239,9 @@ async function watch(slot: number, worker: WorkerProcess, stopping: AbortSignal,
 }
 
 /** A machine that has no process to spare now may have one later. */
-function spawnQuietly(spawn: () => WorkerProcess, slot: number, log: Log): WorkerProcess | null {
+function spawnQuietly(spawn: (slot: number) => WorkerProcess, slot: number, log: Log): WorkerProcess | null {
   try {
-    return spawn();
+    return spawn(slot);
   } catch (error) {
     log.error('worker cannot be started', { worker: slot, error: String(error) });
     return null;

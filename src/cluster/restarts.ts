@@ -2,15 +2,16 @@
 
 const FIRST_DELAY_MS = 100;
 export const RESTART_DELAY_MAX_MS = 30_000;
-/** A worker that has served for so long died of something new. */
-export const HEALTHY_MS = 30_000;
+/** A worker that has served for so long has served: its death says nothing of the next one's. */
+export const SERVED_MS = 1_000;
 
-/** Doubles with each death in a row, from 100 ms to half a minute. `deaths` counts from 1. */
+/** At once after one that had served; else doubling from 100 ms to half a minute. `deaths` as `countDeaths` counts. */
 export function toRestartDelayMs(deaths: number): number {
-  return Math.min(FIRST_DELAY_MS * 2 ** (Math.max(1, deaths) - 1), RESTART_DELAY_MAX_MS);
+  if (deaths === 0) return 0;
+  return Math.min(FIRST_DELAY_MS * 2 ** (deaths - 1), RESTART_DELAY_MAX_MS);
 }
 
-/** Deaths in a row, after one more of a worker that had been ready for `servedMs` (0: it never was). */
+/** Deaths in a row without having served, after one more of a worker that had been ready for `servedMs` (0: it never was). */
 export function countDeaths(before: number, servedMs: number): number {
-  return servedMs >= HEALTHY_MS ? 1 : before + 1;
+  return servedMs >= SERVED_MS ? 0 : before + 1;
 }

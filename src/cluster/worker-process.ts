@@ -1,7 +1,7 @@
 /** A worker, seen from the primary. */
 
 import { Value } from '@sinclair/typebox/value';
-import { type PrimaryMessage, type ReadyMessage, WorkerMessage } from './messages.ts';
+import { type PrimaryMessage, type QuestionMessage, type ReadyMessage, WorkerMessage } from './messages.ts';
 
 export interface WorkerProcess {
   readonly pid: number;
@@ -10,6 +10,8 @@ export interface WorkerProcess {
   readonly ended: Promise<WorkerEnd>;
   /** Does nothing once the worker has ended. */
   drain(graceMs: number): void;
+  /** As `drain`, of any message. */
+  tell(message: PrimaryMessage): void;
   /** SIGKILL. */
   kill(): void;
 }
@@ -29,9 +31,10 @@ export interface WorkerStart {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** A worker that is not ready by then is killed. */
   readonly startMs: number;
+  readonly onQuestion: (question: QuestionMessage) => Promise<PrimaryMessage>;
 }
 
-export function startWorker({ command, environment, startMs }: WorkerStart): WorkerProcess {
+export function startWorker({ command, environment, startMs, onQuestion }: WorkerStart): WorkerProcess {
   const ready = Promise.withResolvers<ReadyMessage>();
   // Whoever waits sees the rejection; where nobody does any more, it is no fault of its own.
   ready.promise.catch(() => undefined);
@@ -44,9 +47,13 @@ export function startWorker({ command, environment, startMs }: WorkerStart): Wor
     ipc(message) {
       if (!Value.Check(WorkerMessage, message)) return;
       if (message.kind === 'ready') ready.resolve(message);
-      else ready.reject(new WorkerFailure(message.message));
+      else if (message.kind === 'failed') ready.reject(new WorkerFailure(message.message));
+      else void onQuestion(message).then(tell);
     },
   });
+  const tell = (message: PrimaryMessage): void => {
+    if (child.exitCode === null && child.signalCode === null) sendQuietly(child, message);
+  };
   const timer = setTimeout(() => {
     ready.reject(new WorkerFailure(`The worker was not ready within ${startMs / 1000} seconds.`));
     child.kill('SIGKILL');
@@ -63,10 +70,11 @@ export function startWorker({ command, environment, startMs }: WorkerStart): Wor
     ready: ready.promise,
     ended,
     drain(graceMs) {
-      if (child.exitCode === null && child.signalCode === null) {
-        sendQuietly(child, { kind: 'drain', graceMs });
-      }
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      // Where it cannot be told, it is asked by signal, which says the same with its own grace.
+      if (!sendQuietly(child, { kind: 'drain', graceMs })) child.kill('SIGTERM');
     },
+    tell,
     kill() {
       child.kill('SIGKILL');
     },
@@ -77,11 +85,12 @@ export function toEndText({ code, signal }: WorkerEnd): string {
   return signal === null ? `exit code ${code}` : `signal ${signal}`;
 }
 
-/** A worker that ends just now cannot be told anything, and need not be. */
-function sendQuietly(child: Bun.Subprocess, message: PrimaryMessage): void {
+/** A worker that ends just now cannot be told anything, and need not be: false. */
+function sendQuietly(child: Bun.Subprocess, message: PrimaryMessage): boolean {
   try {
     child.send(message);
+    return true;
   } catch {
-    child.kill('SIGTERM');
+    return false;
   }
 }

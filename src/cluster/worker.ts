@@ -2,6 +2,7 @@
 
 import { Value } from '@sinclair/typebox/value';
 import { type Log, toLogFields } from '../log.ts';
+import { createFleetChannel, type Fleet } from './fleet.ts';
 import { PrimaryMessage, toFailedMessage, toFindings, type WorkerMessage } from './messages.ts';
 
 /** What the composition root starts. */
@@ -20,7 +21,7 @@ export interface RunningApp {
 
 export interface WorkerOptions {
   /** Errors: what the operator should read. */
-  readonly start: () => Promise<RunningApp>;
+  readonly start: (fleet: Fleet) => Promise<RunningApp>;
   /** How long runs may go on when nobody says otherwise, because the primary is gone. */
   readonly graceMs: number;
   readonly log: Log;
@@ -36,11 +37,17 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const { log } = options;
   if (process.send === undefined) throw new Error('A worker is started by the primary, not by hand.');
   const drain = createDrain();
+  const fleet = createFleetChannel(tell);
   process.on('message', (message: unknown) => {
-    if (Value.Check(PrimaryMessage, message)) drain.begin(message.graceMs);
+    if (!Value.Check(PrimaryMessage, message)) return;
+    if (message.kind === 'drain') drain.begin(message.graceMs);
+    else fleet.take(message);
   });
   // The primary is gone: nobody would restart this process, or tell it to stop.
-  process.on('disconnect', () => drain.begin(options.graceMs));
+  process.on('disconnect', () => {
+    fleet.close();
+    drain.begin(options.graceMs);
+  });
   process.on('SIGTERM', () => drain.begin(options.graceMs));
   // A terminal sends these to every process at once; the primary decides, or its end does.
   for (const name of ['SIGINT', 'SIGHUP'] as const) process.on(name, () => undefined);
@@ -51,7 +58,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     });
   }
   try {
-    const app = await options.start();
+    const app = await options.start(fleet);
     tell({ kind: 'ready', url: app.url, port: app.port, findings: toFindings(app.localServer) });
     return await close(app, await drain.requested, log);
   } catch (error) {
@@ -91,9 +98,11 @@ async function close(app: RunningApp, graceMs: number, log: Log): Promise<number
   return code;
 }
 
-function tell(message: WorkerMessage): void {
-  // The channel may have closed meanwhile, which `disconnect` tells.
-  if (process.connected) process.send?.(message);
+/** False where the channel has closed meanwhile, which `disconnect` tells. */
+function tell(message: WorkerMessage): boolean {
+  if (process.connected !== true) return false;
+  process.send?.(message);
+  return true;
 }
 
 async function tellAndWait(message: WorkerMessage): Promise<void> {

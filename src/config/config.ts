@@ -22,7 +22,7 @@ import {
 import { type ModelFindings, readModelSettings } from './model-settings.ts';
 import { readModelSections } from './provider-config.ts';
 import { findOddSections } from './provider-config-checks.ts';
-import type { ModelSections } from './provider-config-schema.ts';
+import { ModelSections } from './provider-config-schema.ts';
 import {
   SECRET_VARIABLE,
   SETTING_NAMES,
@@ -102,8 +102,8 @@ export function parseConfig(argv: readonly string[], env: Environment, readFile:
 }
 
 /** The configuration of this process. Throws `ConfigError`. */
-export function readConfig(argv: readonly string[]): Config {
-  return parseConfig(argv, process.env, readTextFile);
+export function readConfig(argv: readonly string[], readFile = readTextFile): Config {
+  return parseConfig(argv, process.env, readFile);
 }
 
 // ——— What a value is ———
@@ -292,7 +292,25 @@ export function readWorkerConfig(): Config | null {
   });
 }
 
-const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');
+/** What the file says of models now, as the primary tells it. Throws where it is of no use: the primary has checked it. */
+export function readModelChange(
+  { settings }: Config,
+  body: unknown,
+): Pick<Config, 'models' | 'openAiApiKey' | 'openAiBaseUrl'> {
+  const sections = body === null ? null : Value.Parse(ModelSections, body);
+  const models = findModels(settings, sections, process.env, readTextFile);
+  if (models.problems.length > 0) throw new ConfigError(models.problems);
+  return toModelParts(models);
+}
+
+/** Names, as flags, of the settings that are not as they were. */
+export function findChangedSettings(before: Settings, after: Settings): string[] {
+  return SETTING_NAMES.filter((name) => !Value.Equal(before[name], after[name])).map(
+    (name) => SETTINGS[name].flag,
+  );
+}
+
+export const readTextFile: ReadFile = (path) => readFileSync(path, 'utf8');
 
 function toFrozen(config: Config): Config {
   for (const name of SETTING_NAMES satisfies readonly SettingName[]) Object.freeze(config.settings[name]);

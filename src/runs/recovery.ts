@@ -3,7 +3,6 @@
  * never answered. Runs at start, and from then on all the time.
  */
 
-import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
 import { PAGE_LIMIT_MAX, StoreError, type Versioned, type Write } from '../store/store.ts';
 import { createLeaseWatch, type LeaseWatch } from './lease-watch.ts';
@@ -148,27 +147,4 @@ async function tryWrite(
     if (error instanceof StoreError && (error.code === 'conflict' || error.code === 'not_found')) return null;
     throw error;
   }
-}
-
-/** Sweeps until `stop` is called; a sweep that fails is logged and tried again. */
-export function startSweeping(deps: RecoveryDeps): { stop(): Promise<void> } {
-  const watch = createLeaseWatch();
-  let current: Promise<unknown> = Promise.resolve();
-  let isSweeping = false;
-  const timer = setInterval(() => {
-    if (isSweeping) return;
-    isSweeping = true;
-    current = sweepRuns(deps, watch)
-      .catch((error) => deps.log.warn('runs not swept', toLogFields(error)))
-      .finally(() => {
-        isSweeping = false;
-      });
-  }, SWEEP_MS);
-  timer.unref();
-  return {
-    async stop() {
-      clearInterval(timer);
-      await current;
-    },
-  };
 }

@@ -3,6 +3,8 @@
 import { type Log, toLogFields } from '../log.ts';
 
 export interface Sweeper {
+  /** There is reason to look before the time has come: after the sweep that is under way, too. */
+  sweepNow(): void;
   /** Waits for the sweep that is under way. Idempotent. */
   stop(): Promise<void>;
 }
@@ -16,20 +18,30 @@ export function startSweeper(
 ): Sweeper {
   let current: Promise<unknown> = Promise.resolve();
   let isSweeping = false;
+  let isWantedAgain = false;
+  let isStopped = false;
   const sweepOnce = (): void => {
     if (isSweeping) return;
     isSweeping = true;
+    isWantedAgain = false;
     current = sweep()
       .catch((error: unknown) => log.warn(failed, toLogFields(error)))
       .finally(() => {
         isSweeping = false;
+        if (isWantedAgain && !isStopped) sweepOnce();
       });
   };
   const timer = setInterval(sweepOnce, intervalMs);
   timer.unref();
   sweepOnce();
   return {
+    sweepNow() {
+      if (isStopped) return;
+      isWantedAgain = isSweeping;
+      sweepOnce();
+    },
     async stop() {
+      isStopped = true;
       clearInterval(timer);
       await current;
     },

@@ -21,26 +21,35 @@ export interface Cluster extends AsyncDisposable {
   /** The processes that started an app, in order. */
   readStarts(): Promise<readonly number[]>;
   signal(name: NodeJS.Signals): void;
+  closeTerminal(): void;
 }
 
 export interface ClusterOptions {
   readonly port?: number;
   readonly workers?: number;
   readonly behaviour?: Behaviour;
+  /** A program, with its arguments, that starts the server. */
+  readonly within?: readonly string[];
+  /** Gives the server a terminal of its own; `closeTerminal` closes it, as a window does. */
+  readonly hasTerminal?: boolean;
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { port = 0, workers = 1, behaviour = 'good' } = options;
+  const { port = 0, workers = 1, behaviour = 'good', within = [], hasTerminal = false } = options;
   const folder = await mkdtemp(join(tmpdir(), 'understudy-cluster-'));
-  const command = [process.execPath, PROGRAM, String(port), String(workers), folder, behaviour];
-  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
+  const program = [process.execPath, PROGRAM, String(port), String(workers), folder, behaviour];
+  const command = [...within, ...program];
   let output = '';
   let errors = '';
+  const onOutput = (text: string): void => {
+    output += text;
+  };
+  const child = hasTerminal
+    ? Bun.spawn(command, { terminal: { data: (_, bytes) => onOutput(new TextDecoder().decode(bytes)) } })
+    : Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
   const reading = [
-    readText(child.stdout, (text) => {
-      output += text;
-    }),
-    readText(child.stderr, (text) => {
+    readText(child.stdout ?? null, onOutput),
+    readText(child.stderr ?? null, (text) => {
       errors += text;
     }),
   ];
@@ -48,6 +57,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     output
       .split('\n')
       .slice(0, -1)
+      .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line));
   const readStarts = async (): Promise<number[]> => {
     const text = await readFile(join(folder, 'starts'), 'utf8').catch(() => '');
@@ -68,6 +78,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     errors: () => errors,
     readStarts,
     signal: (name) => child.kill(name),
+    closeTerminal: () => child.terminal?.close(),
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL');
       await child.exited;
@@ -100,7 +111,11 @@ async function endProcess(pid: number): Promise<void> {
   await waitUntil(`process ${pid} has ended`, () => !isRunning(pid));
 }
 
-async function readText(stream: ReadableStream<Uint8Array>, onText: (text: string) => void): Promise<void> {
+async function readText(
+  stream: ReadableStream<Uint8Array> | null,
+  onText: (text: string) => void,
+): Promise<void> {
+  if (stream === null) return;
   const decoder = new TextDecoder();
   for await (const chunk of stream) onText(decoder.decode(chunk, { stream: true }));
 }
