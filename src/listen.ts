@@ -1,6 +1,7 @@
 /** The server on its port: what listens, and how it ends. */
 
 import { type App, type AppSettings, createApp } from './app.ts';
+import type { Sharing } from './cluster/door.ts';
 import type { Log } from './log.ts';
 import type { LocalServer } from './providers/routing/local-servers.ts';
 import { toPath } from './routes/manners.ts';
@@ -18,8 +19,8 @@ export interface ListenSettings {
   readonly host: string;
   /** 0: the system chooses. */
   readonly port: number;
-  /** Whether other processes listen on the same port. */
-  readonly isPortShared: boolean;
+  /** Where `balanced`, host and port are the primary's, and this process listens for it. */
+  readonly sharing: Sharing;
 }
 
 /** A connection on which nothing happens for so long is closed; streams send comments more often. */
@@ -47,10 +48,11 @@ export async function startApp(
     },
     log,
   );
+  const isBalanced = settings.sharing === 'balanced';
   const listening = Bun.serve({
-    hostname: settings.host,
-    port: settings.port,
-    reusePort: settings.isPortShared,
+    hostname: isBalanced ? BEHIND_PRIMARY.host : settings.host,
+    port: isBalanced ? BEHIND_PRIMARY.port : settings.port,
+    reusePort: settings.sharing === 'shared',
     idleTimeout: IDLE_SECONDS,
     // Bodies are bounded where they are read, which answers in the envelope.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -60,10 +62,11 @@ export async function startApp(
     },
   });
   server = listening;
-  self = listening.url;
-  log.info('listening', { url: listening.url.href, pid: process.pid });
+  const url = isBalanced ? toUrl(listening.url.protocol, settings) : listening.url;
+  self = url;
+  log.info('listening', { url: url.href, pid: process.pid });
   return {
-    url: listening.url.href,
+    url: url.href,
     port: listening.port ?? settings.port,
     localServer: app.localServer,
     changeModels: (next) => app.changeModels(next),
@@ -76,6 +79,14 @@ export async function startApp(
       await listening.stop(true);
     },
   };
+}
+
+/** Only the primary comes here, from this machine. */
+const BEHIND_PRIMARY = Object.freeze({ host: '127.0.0.1', port: 0 });
+
+function toUrl(protocol: string, { host, port }: Pick<ListenSettings, 'host' | 'port'>): URL {
+  const name = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  return new URL(`${protocol}//${name}:${port}/`);
 }
 
 /** Replies that are still being read when the runs behind them have ended. */

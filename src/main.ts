@@ -42,11 +42,13 @@ async function serve(argv: readonly string[]): Promise<number> {
   const log = createConsoleLog(config);
   for (const warning of config.warnings) log.warn(warning);
   const { runPrimary } = await import('./cluster/primary.ts');
+  const { toSharing } = await import('./cluster/door.ts');
   const { announce } = await import('./cluster/banner.ts');
   return await runPrimary({
     host: settings.host,
     port: settings.port,
     workers: settings.workers,
+    sharing: toSharing(settings.workers, settings.balance),
     graceMs: settings.drainSeconds * 1000,
     command: toWorkerCommand(),
     toEnvironment: (port) => toWorkerEnvironment({ ...settings, port }, reload.sections()),
@@ -98,13 +100,14 @@ async function serveAsWorker(config: Config): Promise<number> {
     async start(fleet) {
       const { startApp } = await import('./listen.ts');
       const { toListenError } = await import('./cluster/port.ts');
+      const { toSharing } = await import('./cluster/door.ts');
       const { MODELS_CHANGED, WORKER_ENDED } = await import('./cluster/fleet.ts');
       const app = await startApp(
         {
           version: VERSION,
           host: settings.host,
           port: settings.port,
-          isPortShared: settings.workers > 1,
+          sharing: toSharing(settings.workers, settings.balance),
           store: toStoreSettings(config),
           allowedHosts: settings.allowHosts,
           corsOrigins: settings.corsOrigins,

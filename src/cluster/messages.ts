@@ -24,7 +24,9 @@ export type StartupFindings = Static<typeof StartupFindings>;
 
 export const ReadyMessage = Type.Object({
   kind: Type.Literal('ready'),
+  /** Where clients reach the server. */
   url: Type.String({ maxLength: TEXT_MAX }),
+  /** Where the worker listens: another port where the primary hands connections on. */
   port: Type.Integer({ minimum: 1, maximum: PORT_MAX }),
   findings: StartupFindings,
 });

@@ -15,7 +15,7 @@ export interface ClaimedPort {
 /** Port 0 becomes one that the system chose. Throws where somebody else has the port. */
 export function claimSharedPort(host: string, wanted: number): ClaimedPort {
   if (process.platform !== 'linux') {
-    throw new Error('More than one worker needs Linux, where processes can share a port. Use --workers 1.');
+    throw new Error('Only Linux lets several workers share a port. Use --balance primary.');
   }
   const port = findFreePort(host, wanted);
   try {

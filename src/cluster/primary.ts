@@ -4,10 +4,10 @@
  */
 
 import type { Log } from '../log.ts';
+import { type Door, openDoor, type Sharing } from './door.ts';
 import { answerQuestion, type FleetPart, MODELS_CHANGED, WORKER_ENDED, type WorkerName } from './fleet.ts';
 import { createHangupReader } from './hangup.ts';
 import type { NoticeMessage, ReadyMessage } from './messages.ts';
-import { claimSharedPort } from './port.ts';
 import { type Reload, startReloads } from './reloads.ts';
 import { countDeaths, toRestartDelayMs } from './restarts.ts';
 import { startWorker, toEndText, type WorkerProcess } from './worker-process.ts';
@@ -17,11 +17,12 @@ export interface PrimaryOptions {
   /** 0: the system chooses. */
   readonly port: number;
   readonly workers: number;
+  readonly sharing: Sharing;
   /** How long runs may go on when the server is told to stop. */
   readonly graceMs: number;
   /** Program and arguments of a worker. */
   readonly command: readonly string[];
-  /** The environment of a worker that listens on this port. */
+  /** The environment of a worker; clients come in on this port. */
   readonly toEnvironment: (port: number) => Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   /** Called once, when every worker is ready. */
@@ -42,14 +43,15 @@ const SECOND_SIGNAL_AFTER_MS = 500;
 /** Answers the exit code. Throws where the first start fails, with what the operator should read. */
 export async function runPrimary(options: PrimaryOptions): Promise<number> {
   const { log } = options;
-  const claimed = options.workers > 1 ? claimSharedPort(options.host, options.port) : null;
+  const door = await openDoor(options);
   const stop = createStop(log, () => reloads.now());
-  const workers = createWorkers(options, claimed?.port ?? options.port, stop.signal);
+  const workers = createWorkers(options, door, stop.signal);
   const reloads = startReloads(options.reload, log, (body) => workers.tellAll(MODELS_CHANGED, body));
   try {
     const first = await workers.start();
     if (first !== null) options.announce(first);
     await stop.requested;
+    door.stopAccepting();
     const code = await workers.drain(stop.urgent);
     log.info('stopped', { code });
     return code;
@@ -61,7 +63,7 @@ export async function runPrimary(options: PrimaryOptions): Promise<number> {
   } finally {
     reloads.stop();
     stop.forget();
-    claimed?.release();
+    door.close();
   }
 }
 
@@ -125,11 +127,10 @@ interface Workers {
   tellAll(topic: string, body: unknown): void;
 }
 
-function createWorkers(options: PrimaryOptions, wantedPort: number, stopping: AbortSignal): Workers {
+function createWorkers(options: PrimaryOptions, door: Door, stopping: AbortSignal): Workers {
   const { log, parts = [] } = options;
   const alive = new Set<WorkerProcess>();
   const keepers: Promise<void>[] = [];
-  let port = wantedPort;
   let lastSerial = 0;
 
   const spawn = (slot: number): WorkerProcess => {
@@ -138,17 +139,21 @@ function createWorkers(options: PrimaryOptions, wantedPort: number, stopping: Ab
     const name: WorkerName = { serial: lastSerial, slot };
     const worker = startWorker({
       command,
-      environment: { ...toEnvironment(port), ...attachWorker(parts, name) },
+      environment: { ...toEnvironment(door.port), ...attachWorker(parts, name) },
       startMs: START_MS,
       onQuestion: (question) => answerQuestion(parts, name, question),
     });
     alive.add(worker);
     worker.ready.then(
-      () => parts.forEach((part) => void part.onReady?.(name)),
+      ({ port }) => {
+        door.onReady(name, port);
+        for (const part of parts) part.onReady?.(name);
+      },
       () => undefined,
     );
     void worker.ended.then(() => {
       alive.delete(worker);
+      door.onEnded(name);
       for (const part of parts) part.onEnded?.(name);
       // What it was at work on is taken up by the others before its successor is there.
       tellAll(WORKER_ENDED, null);
@@ -187,8 +192,6 @@ function createWorkers(options: PrimaryOptions, wantedPort: number, stopping: Ab
         const ready = await Promise.race([worker.ready, untilAborted(stopping)]);
         if (ready === null) return null;
         first ??= ready;
-        // Where the system chose the port, a worker that comes later takes the same.
-        port = ready.port;
         keepers.push(keep(slot, worker));
       }
       return first;

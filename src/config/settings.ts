@@ -38,7 +38,14 @@ export const SETTINGS = Object.freeze({
     argument: 'NUMBER',
     schema: Type.Integer({ minimum: 1, maximum: WORKERS_MAX }),
     fallback: 1,
-    about: 'Processes that serve, on one port. More than one needs Linux.',
+    about: 'Processes that serve, on one port.',
+  }),
+  balance: setting({
+    flag: 'balance',
+    argument: 'HOW',
+    schema: Type.Union([Type.Literal('auto'), Type.Literal('kernel'), Type.Literal('primary')]),
+    fallback: 'auto' as const,
+    about: 'How workers get connections: kernel, from the shared port (Linux); primary, which hands them on.',
   }),
   dataDirectory: setting({
     flag: 'data',

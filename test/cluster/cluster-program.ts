@@ -1,10 +1,12 @@
 /**
  * A server of primary and workers as `main.ts` makes them, around an app that is small and misbehaves on demand.
- * Arguments: port, number of workers, a folder for what the starts leave behind, and how the app behaves.
+ * Arguments: port, number of workers, a folder for what the starts leave behind, how the app behaves, and
+ * how workers get connections.
  */
 
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Balance, toSharing } from '../../src/cluster/door.ts';
 import { toListenError } from '../../src/cluster/port.ts';
 import { runPrimary } from '../../src/cluster/primary.ts';
 import { type RunningApp, runWorker } from '../../src/cluster/worker.ts';
@@ -12,7 +14,8 @@ import { createLog } from '../../src/log.ts';
 
 export type Behaviour = 'good' | 'cannot-start' | 'dies-at-start' | 'fails-when-restarted' | 'never-closes';
 
-const [port = '0', workers = '1', folder = '', behaviour = 'good'] = process.argv.slice(2);
+const [port = '0', workers = '1', folder = '', behaviour = 'good', balance = 'auto'] = process.argv.slice(2);
+const sharing = toSharing(Number(workers), balance as Balance);
 const WORKER_PORT = 'TEST_CLUSTER_PORT';
 const HOST = '127.0.0.1';
 /** How long the answer of `/slow` takes. */
@@ -36,15 +39,15 @@ async function startApp(wantedPort: number): Promise<RunningApp> {
     throw new Error(`Start ${start}.`);
   const server = Bun.serve({
     hostname: HOST,
-    port: wantedPort,
-    reusePort: workers !== '1',
+    port: sharing === 'balanced' ? 0 : wantedPort,
+    reusePort: sharing === 'shared',
     async fetch(request) {
       if (new URL(request.url).pathname === '/slow') await Bun.sleep(SLOW_MS);
       return new Response(String(process.pid));
     },
   });
   return {
-    url: server.url.href,
+    url: sharing === 'balanced' ? `http://${HOST}:${wantedPort}/` : server.url.href,
     port: server.port ?? wantedPort,
     localServer: null,
     async close() {
@@ -67,6 +70,7 @@ async function main(): Promise<number> {
     host: HOST,
     port: Number(port),
     workers: Number(workers),
+    sharing,
     graceMs: 3_000,
     command: [process.execPath, import.meta.path, ...process.argv.slice(2)],
     toEnvironment: (chosen) => ({ ...process.env, [WORKER_PORT]: String(chosen) }),

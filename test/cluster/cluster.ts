@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Balance } from '../../src/cluster/door.ts';
 import { waitUntil } from '../support/server.ts';
 import type { Behaviour } from './cluster-program.ts';
 
@@ -28,6 +29,7 @@ export interface ClusterOptions {
   readonly port?: number;
   readonly workers?: number;
   readonly behaviour?: Behaviour;
+  readonly balance?: Balance;
   /** A program, with its arguments, that starts the server. */
   readonly within?: readonly string[];
   /** Gives the server a terminal of its own; `closeTerminal` closes it, as a window does. */
@@ -35,9 +37,16 @@ export interface ClusterOptions {
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { port = 0, workers = 1, behaviour = 'good', within = [], hasTerminal = false } = options;
+  const {
+    port = 0,
+    workers = 1,
+    behaviour = 'good',
+    balance = 'auto',
+    within = [],
+    hasTerminal = false,
+  } = options;
   const folder = await mkdtemp(join(tmpdir(), 'understudy-cluster-'));
-  const program = [process.execPath, PROGRAM, String(port), String(workers), folder, behaviour];
+  const program = [process.execPath, PROGRAM, String(port), String(workers), folder, behaviour, balance];
   const command = [...within, ...program];
   let output = '';
   let errors = '';

@@ -40,6 +40,10 @@ const SAMPLES: Readonly<
     ['4', '4', 4],
     ['64', '64', 64],
   ],
+  balance: [
+    ['kernel', 'kernel', 'kernel'],
+    ['primary', 'primary', 'primary'],
+  ],
   fileMib: [
     ['1', '1', 1],
     ['2048', '2048', 2048],
