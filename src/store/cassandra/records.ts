@@ -11,6 +11,7 @@ import { createToken, isWrittenBy, toWriters } from './conditional.ts';
 import { toDocumentColumns } from './documents.ts';
 import { toTagsOf } from './filter-tags.ts';
 import { applyToSettled, type Outcome, Removals } from './removals.ts';
+import { createRowReads, type RowReads } from './row-reads.ts';
 import {
   AT_LIST,
   AT_PLACE,
@@ -91,8 +92,10 @@ class CassandraRecords implements Records {
   private readonly atEnds = createSerial();
 
   private readonly removals: Removals;
+  private readonly reads: RowReads;
 
   constructor(private readonly deps: RecordsDeps) {
+    this.reads = createRowReads(deps.session);
     this.removals = new Removals(deps.session, deps.aliases);
     this.ids = createIds(deps.clock);
   }
@@ -225,7 +228,7 @@ class CassandraRecords implements Records {
   }
 
   private async readAt(place: RowPlace): Promise<FoundRecord | Emptiness> {
-    return await toFound(place, await this.deps.session.read(toPlaceQuery(place)));
+    return await toFound(place, await this.reads.read(place));
   }
 
   private async toPlace(key: ListKey, sort: string, id: string): Promise<RowPlace> {

@@ -55,12 +55,17 @@ export function toPlaceValues(place: RowPlace): CqlValue[] {
   return [...toListValues(place, place.span), place.sort, place.id];
 }
 
+/** Whether records of the list have settled rows alone, as most collections do. */
+export function isSettledOnly({ collection }: Pick<ListKey, 'collection'>): boolean {
+  const spec: CollectionSpec = COLLECTIONS[collection];
+  return spec.seldomChanges !== true;
+}
+
 export function toPlaceQuery(place: RowPlace): CqlStatement {
-  const spec: CollectionSpec = COLLECTIONS[place.collection];
   const values = toPlaceValues(place);
   const table = toTable(place);
-  // Most collections have settled rows alone: one row by its key costs less than a range of two.
-  if (spec.seldomChanges !== true) {
+  // One row by its key costs less than a range of two.
+  if (isSettledOnly(place)) {
     const cql = `SELECT ${PAGE_COLUMNS} FROM ${table} WHERE ${AT_PLACE} AND kind = ${SETTLED_ROW}`;
     return { cql, values };
   }
