@@ -31,6 +31,9 @@ export interface TransactionsDeps {
 
 /** How long one may take before it looks whether others have ended it in its place. */
 const PATIENCE_MS = 2_000;
+/** What a race for a record that was lost comes to. */
+type Lost = Exclude<Outcome, 'done'>;
+
 /** Lost races for records that are held. */
 const RACES_MAX = 40;
 
@@ -112,25 +115,19 @@ export class Transactions {
     const versions = new Array<number>(plan.count).fill(0);
     versions[index] = found.version + 1;
     if (outcome === 'done') return await this.runRest(plan, plan.steps.slice(1), versions, id);
-    await leftovers.end(id);
-    if (outcome === 'conflict') throw toNumbered(toStale(step), index);
-    await leftovers.settleLock(outcome.lockedBy, found.place);
-    return null;
+    return await this.giveWay(outcome, decider, id);
   }
 
   /** What decides comes later: it is held until its turn. */
   private async runAround(plan: Plan, decider: ContendedStep): Promise<readonly number[] | null> {
-    const { step, index, found } = decider;
+    const { found } = decider;
     const { journal, records, leftovers } = this.deps;
     if (await leftovers.settleLast(found)) return null;
     const id = createNoteId();
     await journal.put({ id, decidedBy: found.place, steps: toDecided(plan) });
     const outcome = await records.lock(found, id);
     if (outcome === 'done') return await this.runRest(plan, plan.steps, new Array(plan.count).fill(0), id);
-    await leftovers.end(id);
-    if (outcome === 'conflict') throw toNumbered(toStale(step), index);
-    await leftovers.settleLock(outcome.lockedBy, found.place);
-    return null;
+    return await this.giveWay(outcome, decider, id);
   }
 
   /** Several have a say: each is held, and then it is decided. */
@@ -146,11 +143,17 @@ export class Transactions {
       return await this.runRest(plan, plan.steps, new Array(plan.count).fill(0), id);
     }
     for (const one of contended) await this.deps.records.release({ ...toHeld(one), becomes: 'keep' }, id);
+    if (lost !== null) return await this.giveWay(lost.outcome, lost.at, id);
     await leftovers.end(id);
-    if (lost === null) return null;
-    const { outcome, at } = lost;
-    if (typeof outcome !== 'object') throw toNumbered(toStale(at.step), at.index);
-    await leftovers.settleLock(outcome.lockedBy, at.found.place);
+    return null;
+  }
+
+  /** Another was first: nothing of the write is made. Errors: `conflict` where it changed the record; null where it only holds it. */
+  private async giveWay(outcome: Lost, { step, index, found }: ContendedStep, id: string): Promise<null> {
+    const { leftovers } = this.deps;
+    await leftovers.end(id);
+    if (outcome === 'conflict') throw toNumbered(toStale(step), index);
+    await leftovers.settleLock(outcome.lockedBy, found.place);
     return null;
   }
 
@@ -158,7 +161,7 @@ export class Transactions {
   private async holdAll(
     contended: readonly ContendedStep[],
     id: string,
-  ): Promise<{ readonly outcome: Outcome; readonly at: ContendedStep } | null> {
+  ): Promise<{ readonly outcome: Lost; readonly at: ContendedStep } | null> {
     const ordered = [...contended].sort((a, b) => (toName(a.step) < toName(b.step) ? -1 : 1));
     for (const at of ordered) {
       const outcome = await this.deps.records.lock(at.found, id);
