@@ -35,8 +35,8 @@ function makeText(words: number): string {
   return text;
 }
 
-function measureCounting(text: string): void {
-  const tokenizer = createTokenizer();
+async function measureCounting(text: string): Promise<void> {
+  const tokenizer = await createTokenizer();
   tokenizer.count(text.slice(0, 100_000));
   const startMs = performance.now();
   const tokens = tokenizer.count(text);
@@ -84,7 +84,7 @@ function readMemoryMib(pid: number): number {
 }
 
 const text = makeText(TEXT_WORDS);
-measureCounting(text);
+await measureCounting(text);
 const first = await read('first.txt', new TextEncoder().encode('Hello there.'));
 report(
   'first document, with the start of its process',

@@ -132,17 +132,26 @@ function findInstaller() {
     // Packages for development may want a newer Node.js than the one that only installs them.
     '--loglevel=error',
   ];
-  const { npm_execpath: npmScript } = process.env;
-  if (npmScript !== undefined && /npm-cli\.c?js$/.test(npmScript) && !process.versions.bun) {
-    return [process.execPath, npmScript, ...npmFlags];
-  }
-  const npm = findInPath(process.platform === 'win32' ? 'npm.cmd' : 'npm');
-  if (npm !== null) return [npm, ...npmFlags];
+  const npm = findNpm();
+  if (npm !== null) return [...npm, ...npmFlags];
   if (process.versions.bun) {
     // `--no-save`: package-lock.json stays the one lock file.
     return [process.execPath, 'install', '--frozen-lockfile', '--no-save', '--ignore-scripts'];
   }
   throw new Error('There is no npm here to install with. It comes with Node.js; see the README.');
+}
+
+/**
+ * The command that is npm, or null where there is none.
+ * @returns {string[] | null}
+ */
+export function findNpm() {
+  const { npm_execpath: npmScript } = process.env;
+  if (npmScript !== undefined && /npm-cli\.c?js$/.test(npmScript) && !process.versions.bun) {
+    return [process.execPath, npmScript];
+  }
+  const npm = findInPath(process.platform === 'win32' ? 'npm.cmd' : 'npm');
+  return npm === null ? null : [npm];
 }
 
 /** @param {string} name */

@@ -30,7 +30,7 @@ export async function serveReader(): Promise<number> {
   silence();
   const frames = createFrameReader(Bun.stdin.stream());
   // Made now, so that they are ready for a document that comes later.
-  const makers: ChunkMakers = { tokenizer: createTokenizer(), analyser: createAnalyser() };
+  const makers: ChunkMakers = { tokenizer: await createTokenizer(), analyser: createAnalyser() };
   let next = frames.next();
   await exercise(next, makers);
   for (;;) {

@@ -6,7 +6,8 @@
  * with a heap: both are linear (but for a logarithm) where a line of megabytes has no space.
  */
 
-import cl100k from 'js-tiktoken/ranks/cl100k_base';
+import type { TiktokenBPE } from 'js-tiktoken/lite';
+import ranksPath from 'js-tiktoken/ranks/cl100k_base' with { type: 'file' };
 
 /** Longer words are counted in pieces of this length, in UTF-16 units: their count may then be off by a token a piece. */
 const WORD_LENGTH_MAX = 16_384;
@@ -27,8 +28,8 @@ export interface Tokenizer {
 type Ranks = ReadonlyMap<string, number>;
 
 /** A counter with its ranks loaded. */
-export function createTokenizer(): Tokenizer {
-  const ranks = readRanks();
+export async function createTokenizer(): Promise<Tokenizer> {
+  const ranks = await readRanks();
   let longest = 0;
   for (const key of ranks.keys()) longest = Math.max(longest, key.length);
   const rankOf = (bytes: string, start: number, end: number): number =>
@@ -66,9 +67,10 @@ export function createTokenizer(): Tokenizer {
 }
 
 /** Byte strings (one character a byte) with their ranks. */
-function readRanks(): Ranks {
+async function readRanks(): Promise<Ranks> {
+  const { default: encoding }: { default: TiktokenBPE } = await import(ranksPath);
   const ranks = new Map<string, number>();
-  for (const line of cl100k.bpe_ranks.split('\n')) {
+  for (const line of encoding.bpe_ranks.split('\n')) {
     const [, offset, ...tokens] = line.split(' ');
     const first = Number(offset);
     for (let i = 0; i < tokens.length; i += 1) ranks.set(atob(tokens[i] ?? ''), first + i);

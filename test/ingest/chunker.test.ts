@@ -8,7 +8,7 @@ import { createTokenizer } from '../../src/ingest/tokenizer.ts';
 import { createRandom, makeText } from './random-text.ts';
 import { putTogether } from './reading.ts';
 
-const tokenizer = createTokenizer();
+const tokenizer = await createTokenizer();
 const cut = (text: string, tokensMax: number, overlapTokens: number): Piece[] => [
   ...cutText(toReadText(text), { tokensMax, overlapTokens }, tokenizer),
 ];

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'bun:test';
-import { Tiktoken } from 'js-tiktoken/lite';
-import cl100k from 'js-tiktoken/ranks/cl100k_base';
+import { Tiktoken, type TiktokenBPE } from 'js-tiktoken/lite';
+import ranksPath from 'js-tiktoken/ranks/cl100k_base' with { type: 'file' };
 import { createTokenizer, findWordEnd } from '../../src/ingest/tokenizer.ts';
 import { createRandom, makeText } from './random-text.ts';
 
-const tokenizer = createTokenizer();
+const { default: cl100k }: { default: TiktokenBPE } = await import(ranksPath);
+const tokenizer = await createTokenizer();
 const reference = new Tiktoken(cl100k);
 const countByReference = (text: string): number => reference.encode(text, [], []).length;
 

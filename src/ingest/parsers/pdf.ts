@@ -1,6 +1,7 @@
 /** PDF, page by page, by pdf.js. Nothing is drawn, fetched or evaluated. */
 
-import { getDocument } from 'unpdf/pdfjs';
+import type { getResolvedPDFJS } from 'unpdf';
+import pdfJsPath from 'unpdf/pdfjs' with { type: 'file' };
 import { DocumentError } from '../document-reader.ts';
 import { createTextBuilder, type ReadText, type TextBuilder } from '../read-text.ts';
 import { createCMapFactory } from './pdf-cmaps.ts';
@@ -17,9 +18,11 @@ const LEADERS_LENGTH_MAX = 1000;
 /** A gap within a line that is wider than this, in heights, parts the cells of a table; justified text has none such. */
 const CELL_GAP = 1.5;
 
-type PdfDocument = Awaited<ReturnType<typeof getDocument>['promise']>;
+type PdfJs = Awaited<ReturnType<typeof getResolvedPDFJS>>;
+type PdfDocument = Awaited<ReturnType<PdfJs['getDocument']>['promise']>;
 
 export async function readPdf(bytes: Uint8Array): Promise<ReadText> {
+  const { getDocument }: PdfJs = await import(pdfJsPath);
   const task = getDocument({
     data: bytes,
     BinaryDataFactory: createCMapFactory(),
