@@ -21,10 +21,21 @@ import { addResults, judgeRun, toClosingLine, toResults } from './setup/results.
 
 /** The slow suites have their own script. */
 const FAULTS = 'test/faults';
+/** Those of them that wait most of the time, for leases to run out and sweeps to come: they run beside the others. */
+const PATIENT_FAULTS = ['takeover', 'clock-jumps', 'slow-disk'];
 /** What drives a server from the outside. */
 const BLACK_BOX = ['test/acceptance', 'test/routes'];
 /** What drives a server from the outside, or reads what it has stored by `test/support/stored.ts`. */
-const STORE_BLIND = [...BLACK_BOX, 'test/runs', 'test/retrieval', 'test/cluster/serve.test.ts'];
+const STORE_BLIND = [
+  ...BLACK_BOX,
+  'test/runs',
+  'test/retrieval',
+  'test/cluster/serve.test.ts',
+  'test/access/isolation.test.ts',
+  'test/access/key-access.test.ts',
+  'test/access/key-secrecy.test.ts',
+  'test/access/stored-bytes.test.ts',
+];
 /** Files that ask for Cassandra call this. */
 const ASKS_FOR_CASSANDRA = 'cassandraOrSkip(';
 /** A test that waits without a bound of its own ends here. */
@@ -65,7 +76,10 @@ async function main() {
     results = addResults(results, await runOnCassandra(bun, tests, env, deadline));
   } else {
     if (!isNamed && !isCassandraWanted()) env[NODE_VARIABLE] = 'none';
-    results = addResults(results, await runTests(bun, tests, env, deadline));
+    const isAboutFaults = given.includes('--only-faults') && !isNamed;
+    const lanes = isAboutFaults ? toFaultLanes().map((files) => [...files, ...args]) : [tests];
+    const ran = await Promise.all(lanes.map((files) => runTests(bun, files, env, deadline)));
+    for (const one of ran) results = addResults(results, one);
   }
   console.log(toClosingLine(results));
   return results.failed === 0 ? 0 : 1;
@@ -84,11 +98,21 @@ function namesTests(args) {
 function toFolders(options) {
   if (options.includes('--cassandra')) return toCassandraFiles(options);
   if (options.includes('--astra')) return ['test/astra/', ...BLACK_BOX];
-  if (options.includes('--binary')) return BLACK_BOX.filter((folder) => existsSync(join(ROOT, folder)));
+  if (options.includes('--binary')) return [...BLACK_BOX, 'test/check'];
   if (options.includes('--only-faults')) return [FAULTS];
   return readdirSync(join(ROOT, 'test'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && `test/${entry.name}` !== FAULTS)
     .map((entry) => `test/${entry.name}/`);
+}
+
+/** The suites of faults, in two lanes. */
+function toFaultLanes() {
+  const files = readdirSync(join(ROOT, FAULTS))
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `./${FAULTS}/${name}`);
+  const isPatient = (/** @type {string} */ file) =>
+    PATIENT_FAULTS.some((name) => file.endsWith(`/${name}.test.ts`));
+  return [files.filter(isPatient), files.filter((file) => !isPatient(file))];
 }
 
 /** @param {readonly string[]} options */

@@ -1,26 +1,21 @@
 /** Composition root: the only place that knows the adapters. */
 
 import { randomUUID } from 'node:crypto';
+import { createProjectBytes, RECOUNT_SWEEP_MS } from './access/stored-bytes.ts';
 import { systemClock } from './clock.ts';
+import { type AccessSettings, composeAdmission, composeLimiter, toTokenMeters } from './compose-access.ts';
+import { composeModels, type ModelConfig, type OutboundSettings } from './compose-models.ts';
 import { composeRetrieval, type RetrievalSettings } from './compose-retrieval.ts';
 import { openEngines, type StoreSettings, type TenantEngines } from './compose-store.ts';
 import { startSweeps } from './compose-sweeps.ts';
+import { openTracing } from './compose-tracing.ts';
 import { createIds } from './ids.ts';
 import type { Log } from './log.ts';
-import { createAiSdkProviders } from './providers/ai-sdk/providers.ts';
-import { createOpenAiProvider } from './providers/openai/openai-provider.ts';
-import { createAddressCheck } from './providers/outbound/address-check.ts';
-import { createCircuits } from './providers/outbound/circuit.ts';
-import { createUpstream } from './providers/outbound/upstream.ts';
-import type { Router } from './providers/provider.ts';
-import { createRehearsalProvider } from './providers/rehearsal/rehearsal-provider.ts';
-import { type BaseUrlPolicy, toHostRule } from './providers/routing/base-url.ts';
+import { createMeters } from './metrics/meters.ts';
+import { meterPorts, startWorkerGauges } from './metrics/port-metrics.ts';
+import type { WorkerMetrics } from './metrics/worker-metrics.ts';
 import { findLocalServers, type LocalServer } from './providers/routing/local-servers.ts';
-import type { ModelSettings } from './providers/routing/provider-settings.ts';
-import { createReloadableRouter } from './providers/routing/reloadable-router.ts';
-import { createRouter } from './providers/routing/router.ts';
-import { createWatsonxProvider } from './providers/watsonx/watsonx-provider.ts';
-import { createHostCheck } from './routes/manners.ts';
+import { createRequestSpans } from './routes/request-spans.ts';
 import { createValidator } from './routes/validation.ts';
 import { readHostIdentity } from './runs/host-identity.ts';
 import { toOwner } from './runs/leases.ts';
@@ -28,25 +23,21 @@ import { createRunEngine, type RunEngine } from './runs/run-engine.ts';
 import { createHeaderKeeper } from './runs/run-headers.ts';
 import { createFileSearchTool } from './runs/tools/file-search.ts';
 import { createSealer } from './sealing.ts';
-import { createServer, type HttpHandler, type ServerDeps } from './server.ts';
+import { createServer, type HttpHandler } from './server.ts';
 import { createBlobDrafts, type DetachFile } from './services/blob-drafts.ts';
 import { readImageFile } from './services/file-images.ts';
+import { startSweeper } from './services/sweeper.ts';
 import { detachFile } from './services/vector-store-files.ts';
 import type { Store } from './store/store.ts';
+import type { OtlpSettings } from './tracing/otlp-tracing.ts';
 
-/** What the operator says of models, which may change while the server runs. */
-export interface ModelConfig {
-  /** Providers and models beside OpenAI's key and base URL. */
-  readonly models: ModelSettings;
-  readonly openAiApiKey: string | null;
-  readonly openAiBaseUrl: string | null;
-}
-
-export interface AppSettings extends RetrievalSettings, ModelConfig {
+export interface AppSettings extends RetrievalSettings, ModelConfig, OutboundSettings, AccessSettings {
   readonly version: string;
   readonly store: StoreSettings;
-  /** Names, besides addresses and `localhost`, under which the server answers. */
-  readonly allowedHosts: readonly string[];
+  /** What this process counts into, and where the numbers of all of them are had. */
+  readonly counting: Pick<WorkerMetrics, 'metrics' | 'renderPage'>;
+  /** Where traces go; null: nowhere. */
+  readonly tracing: OtlpSettings | null;
   /** Seals what came with a request and must outlive it; null: such things are not kept. */
   readonly sealingSecret: string | null;
   readonly corsOrigins: readonly string[];
@@ -55,14 +46,8 @@ export interface AppSettings extends RetrievalSettings, ModelConfig {
   readonly fileBytesMax: number;
   /** How long a turn of the model, and each wait for the client, may take. */
   readonly runExpiresMs: number;
-  /** Whether a request may send its run to another server on this machine: not where others than its users can ask. */
-  readonly allowLoopbackUpstreams: boolean;
-  /** Whether calls to the internet leave by a proxy. */
-  readonly hasProxy: boolean;
   /** Called where the store is lost for good in this process: only another one can serve. */
   readonly onStoreLost: (reason: string) => void;
-  /** Tells this server's own address: it must not ask itself. */
-  readonly isSelf: (baseUrl: string) => boolean;
   /**
    * Keeps a request's connection open although nothing seems to happen on it, until what it answers is called: the
    * server's timer runs on while bytes come, or go, slowly.
@@ -83,9 +68,6 @@ export interface App {
   close(graceMs: number): Promise<void>;
 }
 
-/** The one tenant of a server without authentication. */
-const OPEN_TENANT = 'default';
-
 /** Opens the store and puts the server together. Errors: `StoreError` where the store cannot be opened. */
 export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   const clock = systemClock;
@@ -100,95 +82,85 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
     }),
     isConfigured ? [] : findLocalServers({ fetch }),
   ]);
-  const { store, blobs, index } = engines;
+  const limiter = composeLimiter(settings.keys, log);
+  const meters = createMeters(settings.counting.metrics, toTokenMeters(limiter));
+  const tracing = await openTracing(settings.tracing, { version: settings.version, log });
+  const { store, blobs, index } = meterPorts(engines, meters);
   const localServer = localServers[0] ?? null;
-  let allowedHosts = settings.models.allowedHosts;
-  const policy: BaseUrlPolicy = {
-    get allowedHosts() {
-      return allowedHosts;
-    },
-    allowLoopback: settings.allowLoopbackUpstreams,
-    isSelf: settings.isSelf,
-  };
-  const circuits = createCircuits({
-    clock,
-    onChange: ({ provider, host, use, state, failures }) =>
-      log.warn('provider.circuit', { provider, host, use, state, failures }),
-  });
-  const upstream = createUpstream({
-    fetch,
-    userAgent: `understudy/${settings.version}`,
-    addressCheck: createAddressCheck({
-      policy: { allowLoopback: policy.allowLoopback, isNamed: toHostRule(policy) },
-    }),
-    circuits,
-    isProxied: settings.hasProxy,
-  });
-  const adapters = {
-    openai: createOpenAiProvider({ upstream, clock, ids, log }),
-    protocols: {
-      ...createAiSdkProviders({ upstream, clock, ids, log }),
-      watsonx: createWatsonxProvider({ upstream, clock, ids, log }),
-    },
-    rehearsal: createRehearsalProvider({ clock, ids }),
-  };
-  const toRouter = ({ models, openAiApiKey, openAiBaseUrl }: ModelConfig): Router =>
-    createRouter({
-      ...adapters,
-      operator: { apiKey: openAiApiKey, baseUrl: openAiBaseUrl },
-      settings: models,
-      localServer,
-      policy,
-      clock,
-    });
-  const reloadable = createReloadableRouter(toRouter(settings));
-  const { router } = reloadable;
+  const { version } = settings;
+  const models = composeModels(settings, { version, clock, ids, log, meters, localServer });
+  const { router, circuits } = models;
   const owner = toOwner(readHostIdentity(), process.pid, randomUUID());
   const ports = { store, blobs, index, router, clock, ids, log };
   const seals = settings.sealingSecret === null ? null : createSealer(settings.sealingSecret);
-  const retrieval = composeRetrieval({ ...ports, owner, seals }, settings);
+  const retrieval = composeRetrieval({ ...ports, owner, seals, meters }, settings);
   const runs = createRunEngine(ports, {
     owner,
     settings: { expiresMs: settings.runExpiresMs },
     serverTools: [createFileSearchTool({ store, clock, search: retrieval.search })],
     readImage: (tenant, fileId, bytesMax) => readImageFile(ports, tenant, fileId, bytesMax),
+    meter: meters.runs,
+    meterStream: meters.meterRunStream,
+    beginCall: meters.beginCall,
+    tracing,
+    ...(limiter === null ? {} : { noteRun: limiter.noteRun }),
   });
   const headerKeeper = createHeaderKeeper(seals);
   const detach: DetachFile = (scope, fileId) => detachFile(deps, scope, fileId);
   const drafts = createBlobDrafts({ ...ports, owner, isProcessAlive, detachFile: detach });
-  const deps = { ...ports, ...retrieval, runs, headerKeeper, isProcessAlive, drafts, detachFile: detach };
+  const storedBytes = settings.keys === null ? null : createProjectBytes({ ...ports, owner, isProcessAlive });
+  const deps = {
+    ...ports,
+    ...retrieval,
+    runs,
+    headerKeeper,
+    isProcessAlive,
+    drafts,
+    detachFile: detach,
+    ...(storedBytes === null ? {} : { storedBytes }),
+  };
   const sweeps = await startSweeps(deps, engines.tenants);
+  const recounts =
+    storedBytes === null
+      ? null
+      : startSweeper(log, 'stored bytes not counted', RECOUNT_SWEEP_MS, () => storedBytes.recount());
+  const gauges = startWorkerGauges(meters, {
+    getCircuits: () => circuits.list(),
+    getIngestLoad: () => retrieval.ingests.getLoad(),
+    countSessions: toSessionCount(engines.tenants),
+  });
   const handle = createServer({
     ...deps,
+    beginCall: meters.beginCall,
+    http: meters.http,
+    tracing,
+    spans: createRequestSpans(tracing),
+    renderMetrics: settings.counting.renderPage,
     fileBytesMax: settings.fileBytesMax,
     holdOpen: settings.holdOpen,
     getCircuits: () => circuits.list(),
     validator: createValidator(),
-    ...(engines.tenants === null
-      ? { authenticate: () => ({ tenant: OPEN_TENANT }) }
-      : toAdmission(engines.tenants)),
+    ...composeAdmission(ports, settings, limiter, engines.tenants),
     bodyBytesMax: settings.bodyBytesMax,
     version: settings.version,
-    checkHost: createHostCheck(settings.allowedHosts),
     corsOrigins: settings.corsOrigins,
   });
   let closing: Promise<void> | null = null;
   const close = async (graceMs: number): Promise<void> => {
     await sweeps.stopTakingRuns();
     await Promise.all([runs.close(graceMs), drafts.drain(graceMs)]);
-    await sweeps.stop();
+    await Promise.all([sweeps.stop(), recounts?.stop()]);
     await retrieval.close();
     await engines.close();
+    gauges.stop();
+    await tracing.close();
   };
   return {
     handle,
     store,
     runs,
     localServer,
-    changeModels(next) {
-      allowedHosts = next.models.allowedHosts;
-      reloadable.replace(toRouter(next));
-    },
+    changeModels: (next) => models.change(next),
     takeUpNow: () => sweeps.takeUpNow(),
     close(graceMs) {
       closing ??= close(graceMs);
@@ -197,9 +169,9 @@ export async function createApp(settings: AppSettings, log: Log): Promise<App> {
   };
 }
 
-/** A request's token opens its tenant's database, and is asked for with every request. */
-function toAdmission({ admission }: TenantEngines): Pick<ServerDeps, 'authenticate' | 'admit'> {
-  return { authenticate: admission.authenticate, admit: admission.admit };
+/** Null where no tenant has a database of its own. */
+function toSessionCount(tenants: TenantEngines | null): (() => number) | null {
+  return tenants === null ? null : () => tenants.sessions.getStatistics().open;
 }
 
 function isProcessAlive(pid: number): boolean {

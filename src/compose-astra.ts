@@ -2,6 +2,8 @@
 
 import { type AstraDeps, createAstra, openSingleDatabase } from './astra/astra.ts';
 import { toCredentials } from './astra/credentials.ts';
+import { createDatabaseFinder } from './astra/database-finder.ts';
+import { createDevOpsClient } from './astra/devops-client.ts';
 import { systemClock } from './clock.ts';
 import { createEngines, migrateSession } from './compose-cassandra.ts';
 import type { EngineDeps, Engines, StoreSettings } from './compose-store.ts';
@@ -52,6 +54,26 @@ export async function makeAstraTables(
   });
   await engines.close();
   return made;
+}
+
+/** Makes and wakes nothing. Answers what was found, as text. Errors: in words for the operator. */
+export async function inspectAstra(settings: AstraStore, version: string): Promise<string> {
+  const { token, databaseId, astra } = settings;
+  const at = `astra by ${astra.apiUrl}`;
+  if (token === null) return `${at}: every request brings the token of its own database`;
+  const devops = createDevOpsClient({ fetch, url: astra.apiUrl, userAgent: `understudy/${version}` });
+  const finder = createDatabaseFinder(
+    { devops, clock: systemClock, sleep: Bun.sleep },
+    { ...astra, create: null },
+  );
+  const credentials = toCredentials(token, databaseId);
+  try {
+    const id = await finder.choose(credentials);
+    const { name, status } = await finder.check(credentials, id);
+    return `${at}: database ${name} (${id}) is ${status}; its tables are looked at when it is opened`;
+  } catch (error) {
+    throw toStartError(error);
+  }
 }
 
 function toDeps({ token, astra }: AstraStore, { clock, log, version, onProgress }: EngineDeps): AstraDeps {

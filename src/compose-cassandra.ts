@@ -2,8 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { openSession } from './cassandra/connect.ts';
-import { type Migration, migrate } from './cassandra/schema.ts';
+import { openExistingSession, openSession } from './cassandra/connect.ts';
+import { findMissing, hasBookkeeping, type Migration, migrate } from './cassandra/schema.ts';
 import type { CqlSession } from './cassandra/session.ts';
 import type { CassandraSettings } from './cassandra/settings.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -42,6 +42,28 @@ export async function makeCassandraTables(
   const session = await openSession(settings);
   try {
     return await migrateSession(session, { clock: systemClock, isManaged: false, onProgress });
+  } finally {
+    await session.close();
+  }
+}
+
+/** What a start would find. */
+export interface CassandraFacts {
+  readonly hasKeyspace: boolean;
+  /** Names of what a start, or `migrate`, makes. */
+  readonly missing: readonly string[];
+}
+
+/** Makes nothing. Errors: as `openCassandra`. */
+export async function inspectCassandra(settings: CassandraSettings): Promise<CassandraFacts> {
+  const migrations = toMigrations(false);
+  const all = migrations.map(({ name }) => name);
+  const session = await openExistingSession(settings);
+  if (session === null) return { hasKeyspace: false, missing: all };
+  try {
+    if (!(await hasBookkeeping(session))) return { hasKeyspace: true, missing: all };
+    const missing = await findMissing(session, migrations);
+    return { hasKeyspace: true, missing: missing.map(({ name }) => name) };
   } finally {
     await session.close();
   }

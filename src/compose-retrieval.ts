@@ -4,6 +4,8 @@ import { ApiError } from './errors.ts';
 import type { DocumentSource } from './ingest/document-reader.ts';
 import { createIngestEngine, type IngestEngine } from './ingest/ingest-engine.ts';
 import { createDocumentReader } from './ingest/reader-process.ts';
+import type { Meters } from './metrics/meters.ts';
+import { meterSearch } from './metrics/search-metrics.ts';
 import type { Ports } from './ports.ts';
 import { createEmbedders, type Embedders } from './providers/embeddings/embeddings.ts';
 import { createHeaderSealer, type HeaderSealer } from './retrieval/header-sealer.ts';
@@ -31,6 +33,8 @@ export interface RetrievalDeps extends Ports {
   readonly owner: string;
   /** Null where the server has no secret. */
   readonly seals: Sealer | null;
+  /** Who counts; absent: nobody. */
+  readonly meters?: Pick<Meters, 'metrics' | 'beginCall' | 'noteIngest'>;
 }
 
 export interface Retrieval {
@@ -48,9 +52,14 @@ export interface Retrieval {
 const READER_IDLE_MS = 30_000;
 
 export function composeRetrieval(deps: RetrievalDeps, settings: RetrievalSettings): Retrieval {
-  const { router, log } = deps;
+  const { router, log, meters } = deps;
+  const counting = meters === undefined ? {} : { beginCall: meters.beginCall };
   const { embeddingModel: model, embeddingDimensions: dimensions } = settings;
-  const embedders = createEmbedders({ router, configured: model === null ? null : { model, dimensions } });
+  const embedders = createEmbedders({
+    router,
+    configured: model === null ? null : { model, dimensions },
+    ...counting,
+  });
   const serial = createSerial();
   const reader = createDocumentReader({
     processesMax: settings.ingestProcesses,
@@ -64,14 +73,16 @@ export function composeRetrieval(deps: RetrievalDeps, settings: RetrievalSetting
     embedders,
     serial,
     reader,
+    ...(meters === undefined ? {} : { onEnd: meters.noteIngest }),
     openFile: (tenant, fileId) => openDocument(deps, tenant, fileId),
   });
+  const search = createSearch({ ...deps, embedders, analyser: createAnalyser() });
   return {
     embedders,
     serial,
     sealer: createHeaderSealer(deps.seals),
-    search: createSearch({ ...deps, embedders, analyser: createAnalyser() }),
-    rewrite: createRewrite({ router, log }, settings.rewriteModel),
+    search: meters === undefined ? search : meterSearch(search, meters.metrics),
+    rewrite: createRewrite({ router, log, ...counting }, settings.rewriteModel),
     ingests,
     async close() {
       await ingests.close();

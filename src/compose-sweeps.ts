@@ -4,7 +4,12 @@ import type { SystemPlaces } from './astra/system-places.ts';
 import type { TenantPorts } from './astra/tenant-ports.ts';
 import type { TenantSessions } from './astra/tenant-sessions.ts';
 import { createTenantSweep } from './astra/tenant-sweeps.ts';
-import { INGEST_SWEEP_MS, type IngestRecoveryDeps, sweepIngests } from './ingest/ingest-recovery.ts';
+import {
+  createIngestWatch,
+  INGEST_SWEEP_MS,
+  type IngestRecoveryDeps,
+  sweepIngests,
+} from './ingest/ingest-recovery.ts';
 import { toLogFields } from './log.ts';
 import { createLeaseWatch } from './runs/lease-watch.ts';
 import { type RecoveryDeps, SWEEP_MS, sweepRuns } from './runs/recovery.ts';
@@ -49,7 +54,8 @@ export async function startSweeps(deps: SweepsDeps, tenants: TenantDatabases | n
   await takeUpWhatIsLeft(deps);
   const watch = createLeaseWatch();
   const runs = startSweeper(log, 'runs not swept', SWEEP_MS, () => sweepRuns(deps, watch));
-  const files = startSweeper(log, 'files not swept', INGEST_SWEEP_MS, () => sweepIngests(deps));
+  const ingestWatch = createIngestWatch();
+  const files = startSweeper(log, 'files not swept', INGEST_SWEEP_MS, () => sweepIngests(deps, ingestWatch));
   return toSweeps(runs, files, [
     startSweeper(log, 'loose bytes not removed', LOOSE_SWEEP_MS, () => deps.drafts.sweep()),
     startSweeper(log, 'what is due not ended', EXPIRATION_SWEEP_MS, () => sweepDue(deps, deps.store)),
@@ -79,13 +85,10 @@ function startTenantSweeps(deps: SweepsDeps, tenants: TenantDatabases): Sweeps {
     const watch = createLeaseWatch();
     return () => sweepRuns({ ...deps, store }, watch);
   });
-  const files = start(
-    'files not swept',
-    INGEST_SWEEP_MS,
-    ({ store }) =>
-      () =>
-        sweepIngests({ ...deps, store }),
-  );
+  const files = start('files not swept', INGEST_SWEEP_MS, ({ store }) => {
+    const watch = createIngestWatch();
+    return () => sweepIngests({ ...deps, store }, watch);
+  });
   return toSweeps(runs, files, [
     start(
       'loose bytes not removed',

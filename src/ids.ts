@@ -21,6 +21,7 @@ export const ID_PREFIXES = Object.freeze({
   part: 'part_',
   chat_completion: 'chatcmpl-',
   request: 'req_',
+  api_key: 'key_',
 });
 
 export type IdKind = keyof typeof ID_PREFIXES;

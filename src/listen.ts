@@ -21,6 +21,16 @@ export interface ListenSettings {
   readonly port: number;
   /** Where `balanced`, host and port are the primary's, and this process listens for it. */
   readonly sharing: Sharing;
+  /** Null: HTTP. */
+  readonly tls: TlsSettings | null;
+}
+
+/** PEM, all of it. */
+export interface TlsSettings {
+  readonly certificate: string;
+  readonly key: string;
+  /** Only clients with a certificate of one of these are served; null: all are. */
+  readonly clientAuthorities: string | null;
 }
 
 /** A connection on which nothing happens for so long is closed; streams send comments more often. */
@@ -31,7 +41,7 @@ const SLOW_PATHS =
 
 /** Opens the store and listens. Errors: as `createApp`; where the port cannot be had. */
 export async function startApp(
-  settings: Omit<AppSettings, 'isSelf' | 'holdOpen'> & ListenSettings,
+  settings: Omit<AppSettings, 'isSelf' | 'holdOpen' | 'findAddress'> & ListenSettings,
   log: Log,
 ): Promise<RunningApp> {
   let self: URL | null = null;
@@ -45,6 +55,9 @@ export async function startApp(
         server?.timeout(request, 0);
         return () => server?.timeout(request, IDLE_SECONDS);
       },
+      // Behind the primary every client has the primary's address.
+      findAddress: (request) =>
+        settings.sharing === 'balanced' ? null : (server?.requestIP(request)?.address ?? null),
     },
     log,
   );
@@ -53,6 +66,7 @@ export async function startApp(
     hostname: isBalanced ? BEHIND_PRIMARY.host : settings.host,
     port: isBalanced ? BEHIND_PRIMARY.port : settings.port,
     reusePort: settings.sharing === 'shared',
+    ...(settings.tls === null ? {} : { tls: toTlsOptions(settings.tls) }),
     idleTimeout: IDLE_SECONDS,
     // Bodies are bounded where they are read, which answers in the envelope.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -79,6 +93,11 @@ export async function startApp(
       await listening.stop(true);
     },
   };
+}
+
+function toTlsOptions({ certificate, key, clientAuthorities }: TlsSettings): Bun.TLSOptions {
+  if (clientAuthorities === null) return { cert: certificate, key };
+  return { cert: certificate, key, ca: clientAuthorities, requestCert: true, rejectUnauthorized: true };
 }
 
 /** Only the primary comes here, from this machine. */

@@ -1,6 +1,6 @@
 /** The command line. Every part is loaded when it is needed: the primary never loads what its workers serve. */
 
-import type { ModelConfig } from './app.ts';
+import type { ModelConfig } from './compose-models.ts';
 import type { StoreSettings } from './compose-store.ts';
 import { type CommandLine, parseCommandLine, toHelp } from './config/command-line.ts';
 import {
@@ -14,22 +14,29 @@ import {
 } from './config/config.ts';
 import { READER_ARGUMENT } from './ingest/reader-argument.ts';
 import { createLog, type Log } from './log.ts';
+import { Misuse } from './misuse.ts';
+import type { OtlpSettings } from './tracing/otlp-tracing.ts';
 import { VERSION } from './version.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_MISUSED = 2;
 const MIB = 1024 * 1024;
+/** The name of `StoreError`, which the primary does not load. */
+const STORE_ERROR = 'StoreError';
 
 /** Answers the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === READER_ARGUMENT) return await (await import('./ingest/reader-main.ts')).serveReader();
   const handed = readWorkerConfig();
   if (handed !== null) return await serveAsWorker(handed);
-  const { command, values, problems } = parseCommandLine(argv);
+  const { command, words, values, problems } = parseCommandLine(argv);
   if (command === 'serve') return await serve(argv);
   if (command === 'migrate') return await migrateStore(readConfig(argv));
   if (problems.length > 0) throw new ConfigError(problems);
   if (command === 'copy') return await copy(argv, values);
+  if (command === 'check') return await check(readConfig(argv), values);
+  if (command === 'health') return await askHealth(argv, values);
+  if (command === 'keys') return await changeKeys(argv, words, values);
   process.stdout.write(command === 'version' ? `${VERSION}\n` : toHelp());
   return 0;
 }
@@ -44,6 +51,9 @@ async function serve(argv: readonly string[]): Promise<number> {
   const { runPrimary } = await import('./cluster/primary.ts');
   const { toSharing } = await import('./cluster/door.ts');
   const { announce } = await import('./cluster/banner.ts');
+  const { createMetricsPart } = await import('./metrics/metrics-part.ts');
+  const { createLimitsPart } = await import('./access/limits/limits-part.ts');
+  const dataDirectory = settings.store === 'sqlite' ? settings.dataDirectory : null;
   return await runPrimary({
     host: settings.host,
     port: settings.port,
@@ -53,9 +63,40 @@ async function serve(argv: readonly string[]): Promise<number> {
     command: toWorkerCommand(),
     toEnvironment: (port) => toWorkerEnvironment({ ...settings, port }, reload.sections()),
     log,
+    parts: [createMetricsPart({ version: VERSION, dataDirectory, log }), createLimitsPart()],
     reload: { hasChanged: reload.hasChanged, read: () => reload.read(log) },
     announce: (ready) => announce(config, VERSION, ready, log),
   });
+}
+
+async function check(config: Config, values: CommandLine['values']): Promise<number> {
+  const { runCheck } = await import('./check/check-command.ts');
+  const { inspectStore } = await import('./compose-check.ts');
+  return await runCheck(config, {
+    inspectStore: () => inspectStore(toStoreSettings(config), VERSION),
+    askHost: isSwitchedOn(values, 'online') ? fetch : null,
+    write: (line) => console.log(line),
+  });
+}
+
+async function askHealth(argv: readonly string[], values: CommandLine['values']): Promise<number> {
+  const { runHealth } = await import('./check/health.ts');
+  const url = values.get('url')?.at(-1) ?? (await toConfiguredUrl(readConfig(argv)));
+  if (!/^https?:\/\/[^/]/.test(url))
+    throw new ConfigError([`--url must begin with http:// or https://, not be ${url}.`]);
+  return await runHealth(url, isSwitchedOn(values, 'ready'), {
+    out: (line) => console.log(line),
+    error: (line) => console.error(`understudy: ${line}`),
+  });
+}
+
+async function toConfiguredUrl({ settings }: Config): Promise<string> {
+  const { toOwnUrl } = await import('./check/check-port.ts');
+  return toOwnUrl(settings.host, settings.port, settings.tlsCert !== '');
+}
+
+function isSwitchedOn(values: CommandLine['values'], flag: string): boolean {
+  return values.get(flag)?.at(-1) === 'true';
 }
 
 /** Says on stdout what was made. Servers do it at start, too: this is for whoever wants it done before, by another role. */
@@ -65,9 +106,33 @@ async function migrateStore(config: Config): Promise<number> {
     onProgress: (name) => console.error(`understudy: making ${name}`),
     log: createConsoleLog(config),
     version: VERSION,
+  }).catch((error: unknown) => {
+    throw toMisuse(error, config.settings.store);
   });
   console.log(made.length === 0 ? 'Everything is there.' : `Made: ${made.join(', ')}.`);
   return 0;
+}
+
+async function changeKeys(
+  argv: readonly string[],
+  words: CommandLine['words'],
+  values: CommandLine['values'],
+): Promise<number> {
+  const { toKeysRequest } = await import('./access/keys-request.ts');
+  const request = toKeysRequest(words, values);
+  const config = readConfig(argv);
+  if (config.settings.auth === 'astra') {
+    throw new ConfigError([
+      'With --auth astra the tokens of the databases are the keys: there are no others.',
+    ]);
+  }
+  const { useKeys } = await import('./compose-keys.ts');
+  return await useKeys(toStoreSettings(config), request, {
+    log: createLog(config.settings.logLevel, (line) => console.error(line)),
+    version: VERSION,
+  }).catch((error: unknown) => {
+    throw toMisuse(error, config.settings.store);
+  });
 }
 
 async function copy(argv: readonly string[], values: CommandLine['values']): Promise<number> {
@@ -101,13 +166,17 @@ async function serveAsWorker(config: Config): Promise<number> {
       const { startApp } = await import('./listen.ts');
       const { toListenError } = await import('./cluster/port.ts');
       const { toSharing } = await import('./cluster/door.ts');
+      const { openWorkerMetrics } = await import('./metrics/worker-metrics.ts');
+      const { LIMITS_TOPIC } = await import('./access/limits/limits-protocol.ts');
       const { MODELS_CHANGED, WORKER_ENDED } = await import('./cluster/fleet.ts');
       const app = await startApp(
         {
           version: VERSION,
+          counting: openWorkerMetrics({ fleet, log, environment: process.env }),
           host: settings.host,
           port: settings.port,
           sharing: toSharing(settings.workers, settings.balance),
+          tls: config.tls === null ? null : { ...config.tls, key: config.tls.key.reveal() },
           store: toStoreSettings(config),
           allowedHosts: settings.allowHosts,
           corsOrigins: settings.corsOrigins,
@@ -122,7 +191,15 @@ async function serveAsWorker(config: Config): Promise<number> {
           ingestTimeoutMs: settings.ingestSeconds * 1000,
           sealingSecret: config.sealingSecret?.reveal() ?? null,
           ...toModelConfig(config),
-          allowLoopbackUpstreams: isLoopback(settings.host),
+          tracing: toOtlpSettings(config),
+          allowLoopbackUpstreams: settings.auth === 'none' && isLoopback(settings.host),
+          keys:
+            settings.auth === 'keys'
+              ? {
+                  metricsAddresses: settings.metricsAllow,
+                  askLimits: (question) => fleet.ask(LIMITS_TOPIC, question),
+                }
+              : null,
           hasProxy: config.hasProxy,
           onStoreLost(reason) {
             log.error('the store is lost', { reason });
@@ -132,7 +209,7 @@ async function serveAsWorker(config: Config): Promise<number> {
         },
         log,
       ).catch((error: unknown) => {
-        throw toListenError(error, settings.host, settings.port);
+        throw toListenError(toMisuse(error, settings.store), settings.host, settings.port);
       });
       fleet.onNotice(WORKER_ENDED, app.takeUpNow);
       fleet.onNotice(MODELS_CHANGED, (body) =>
@@ -149,6 +226,12 @@ function toModelConfig({
   openAiBaseUrl,
 }: Pick<Config, 'models' | 'openAiApiKey' | 'openAiBaseUrl'>): ModelConfig {
   return { models, openAiApiKey: openAiApiKey?.reveal() ?? null, openAiBaseUrl };
+}
+
+function toOtlpSettings({ tracing }: Config): OtlpSettings | null {
+  if (tracing === null) return null;
+  const headers = Object.entries(tracing.headers).map(([name, value]) => [name, value.reveal()]);
+  return { ...tracing, headers: Object.fromEntries(headers) };
 }
 
 function toStoreSettings({ settings, cassandra, astra }: Config): StoreSettings {
@@ -175,11 +258,17 @@ function createConsoleLog(config: Config): Log {
   return createLog(config.settings.logLevel, (line) => console.log(line));
 }
 
+/** A file that cannot be had is the operator's to mend; a cluster that does not answer may answer the next start. */
+function toMisuse(error: unknown, store: string): unknown {
+  if (store !== 'sqlite' || !(error instanceof Error) || error.name !== STORE_ERROR) return error;
+  return new Misuse(error.message, { cause: error });
+}
+
 function printProblem(error: unknown): number {
   const lines =
     error instanceof ConfigError ? error.problems : [error instanceof Error ? error.message : error];
   for (const line of lines) console.error(`understudy: ${line}`);
-  return error instanceof ConfigError ? EXIT_MISUSED : EXIT_FAILED;
+  return error instanceof ConfigError || error instanceof Misuse ? EXIT_MISUSED : EXIT_FAILED;
 }
 
 main(Bun.argv.slice(2))

@@ -43,6 +43,16 @@ export function toDriverOptions(consistency: Consistency): ClientOptions {
 export async function openSession(settings: CassandraSettings): Promise<CqlSession> {
   const found = await probeCluster(settings);
   await makeKeyspace(settings, found);
+  return await openKeyspace(settings, found);
+}
+
+/** As `openSession`, but makes nothing: null where the keyspace is missing. */
+export async function openExistingSession(settings: CassandraSettings): Promise<CqlSession | null> {
+  const found = await probeCluster(settings);
+  return found.hasKeyspace ? await openKeyspace(settings, found) : null;
+}
+
+async function openKeyspace(settings: CassandraSettings, found: FoundCluster): Promise<CqlSession> {
   const client = new Client({
     ...toClientOptions(settings),
     localDataCenter: found.localDataCenter,

@@ -76,13 +76,18 @@ const BOOKKEEPING = Object.freeze([
 
 /** Asked for first: most servers start where everything is. */
 async function makeBookkeeping(session: CqlSession): Promise<void> {
+  if (await hasBookkeeping(session)) return;
+  for (const statement of BOOKKEEPING) await define(session, statement, undefined);
+}
+
+/** Whether tables are made for it already; where not, nothing else is there either. */
+export async function hasBookkeeping(session: CqlSession): Promise<boolean> {
   const rows = await session.read({
     cql: 'SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?',
     values: [session.keyspace],
   });
   const tables = new Set(rows.map((row) => row.table_name));
-  if (tables.has('schema_migrations') && tables.has('schema_lease')) return;
-  for (const statement of BOOKKEEPING) await define(session, statement, undefined);
+  return tables.has('schema_migrations') && tables.has('schema_lease');
 }
 
 async function takeLease({ session, owner }: MigrateOptions): Promise<boolean> {

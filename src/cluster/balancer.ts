@@ -28,21 +28,41 @@ interface Target {
 
 const WORKERS_HOST = '127.0.0.1';
 const BACKLOG = 4096;
+/** How long a connection waits where no worker is there: one that starts again is back before. */
+const WAIT_MS = 5_000;
 
 /** Port 0: the system chooses. Errors: what to read where the port cannot be had. */
 export async function startBalancer(host: string, wanted: number): Promise<Balancer> {
   const targets = new Map<number, Target>();
   const open = new Set<Socket>();
+  /** Those for which no worker is there, with what tries again. */
+  const waiting = new Map<Socket, () => void>();
+  const wait = (client: Socket): void => {
+    const leave = (): void => {
+      clearTimeout(timer);
+      waiting.delete(client);
+    };
+    const timer = setTimeout(() => client.destroy(), WAIT_MS);
+    client.once('close', leave);
+    waiting.set(client, () => {
+      leave();
+      client.off('close', leave);
+      handOver(client, targets, new Set(), wait);
+    });
+  };
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     open.add(client);
+    // What goes wrong with a connection is told by its close.
+    client.on('error', ignore);
     client.once('close', () => open.delete(client));
-    handOver(client, targets, new Set());
+    handOver(client, targets, new Set(), wait);
   });
   const port = await listen(server, host, wanted);
   return {
     port,
     addWorker(serial, at) {
       targets.set(serial, { serial, port: at, connections: 0, taken: toFewestTaken(targets) });
+      for (const tryAgain of [...waiting.values()]) tryAgain();
     },
     removeWorker(serial) {
       targets.delete(serial);
@@ -67,13 +87,16 @@ async function listen(server: Server, host: string, wanted: number): Promise<num
   return await promise;
 }
 
-/** Tries one worker after the other: one that has just died refuses. Where none takes it, the connection is closed. */
-function handOver(client: Socket, targets: ReadonlyMap<number, Target>, tried: Set<number>): void {
-  // What goes wrong with a connection is told by its close.
-  client.on('error', ignore);
+/** Tries one worker after the other: one that has just died refuses. Where none takes it, the connection waits for the next. */
+function handOver(
+  client: Socket,
+  targets: ReadonlyMap<number, Target>,
+  tried: Set<number>,
+  wait: (client: Socket) => void,
+): void {
   const target = findLeastBusy(targets, tried);
   if (target === null) {
-    client.destroy();
+    wait(client);
     return;
   }
   tried.add(target.serial);
@@ -86,6 +109,7 @@ function handOver(client: Socket, targets: ReadonlyMap<number, Target>, tried: S
     noDelay: true,
   });
   let isConnected = false;
+  const end = (): void => void worker.destroy();
   worker.once('connect', () => {
     isConnected = true;
     client.pipe(worker);
@@ -94,10 +118,11 @@ function handOver(client: Socket, targets: ReadonlyMap<number, Target>, tried: S
   worker.on('error', ignore);
   worker.once('close', () => {
     target.connections -= 1;
+    client.off('close', end);
     if (isConnected || client.destroyed) client.destroy();
-    else handOver(client, targets, tried);
+    else handOver(client, targets, tried, wait);
   });
-  client.once('close', () => worker.destroy());
+  client.once('close', end);
 }
 
 function ignore(): void {}

@@ -2,8 +2,8 @@
 
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { isUsable } from '../config/usable-providers.ts';
 import type { Log } from '../log.ts';
-import type { ProviderSettings } from '../providers/routing/provider-settings.ts';
 import type { ReadyMessage, StartupFindings } from './messages.ts';
 
 export interface Started {
@@ -21,6 +21,8 @@ export interface Started {
   /** The model of new vector stores, as configured; empty where none is. */
   readonly embeddingModel: string;
   readonly findings: StartupFindings;
+  /** Whether clients need a key of the server's. Absent: no. */
+  readonly hasKeys?: boolean;
 }
 
 const SERVER_NAMES: Readonly<Record<string, string>> = Object.freeze({
@@ -44,6 +46,7 @@ export function announce(config: Config, version: string, ready: ReadyMessage, l
     providers: toProviderNames(config),
     embeddingModel: config.settings.embeddingModel,
     findings: ready.findings,
+    hasKeys: config.settings.auth === 'keys',
   };
   if (process.stderr.isTTY) {
     process.stderr.write(toBanner(started));
@@ -67,15 +70,9 @@ function toStoreText({ settings, cassandra, astra }: Config): string {
 
 /** Those that can be called by what the operator set alone. */
 function toProviderNames({ models }: Config): string[] {
-  return [...models.providers.values()].filter(isUsable).map(({ entry }) => entry.name);
-}
-
-function isUsable({ entry, apiKey, parameters }: ProviderSettings): boolean {
-  if (entry.id === 'openai') return false;
-  if (entry.isKeyOptional) return true;
-  return entry.keySets.some((names) =>
-    names.every((name) => (name === 'api-key' ? apiKey !== null : name in parameters)),
-  );
+  return [...models.providers.values()]
+    .filter((one) => one.entry.id !== 'openai' && isUsable(one))
+    .map(({ entry }) => entry.name);
 }
 
 /** Text for a person at a terminal, ended by a line end. */
@@ -84,6 +81,9 @@ export function toBanner(started: Started): string {
   const baseUrl = `${origin}/v1`;
   const model = started.findings.localServer?.models[0] ?? REHEARSAL;
   const count = started.workers === 1 ? '' : `, ${started.workers} workers`;
+  const hasKeys = started.hasKeys === true;
+  const key = hasKeys ? 'sk-understudy-…' : 'understudy';
+  const authorization = hasKeys ? ` -H 'authorization: Bearer ${key}'` : '';
   return [
     '',
     `  understudy ${started.version}${count}`,
@@ -95,9 +95,10 @@ export function toBanner(started: Started): string {
     ...(started.providers.length === 0 ? [] : [`  Providers  ${started.providers.join(', ')}`]),
     `             ${REHEARSAL} is always there: offline, scripted, no language model`,
     `  Search     ${toSearchText(started)}`,
+    ...(hasKeys ? ['  Keys       every client needs one: understudy keys create --project NAME'] : []),
     '',
-    `  In your program: new OpenAI({ baseURL: '${baseUrl}', apiKey: 'understudy' }), or OPENAI_BASE_URL=${baseUrl}`,
-    `  From a shell:    curl ${baseUrl}/assistants -H 'content-type: application/json' -d '{"model":"${model}"}'`,
+    `  In your program: new OpenAI({ baseURL: '${baseUrl}', apiKey: '${key}' }), or OPENAI_BASE_URL=${baseUrl}`,
+    `  From a shell:    curl ${baseUrl}/assistants${authorization} -H 'content-type: application/json' -d '{"model":"${model}"}'`,
     '',
     '',
   ].join('\n');

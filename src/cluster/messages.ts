@@ -1,6 +1,7 @@
 /** What primary and workers say to each other, each message checked where it arrives. */
 
 import { type Static, Type } from '@sinclair/typebox';
+import { Misuse } from '../misuse.ts';
 
 const MODELS_SHOWN_MAX = 8;
 const TEXT_MAX = 4096;
@@ -36,6 +37,8 @@ export type ReadyMessage = Static<typeof ReadyMessage>;
 export const FailedMessage = Type.Object({
   kind: Type.Literal('failed'),
   message: Type.String({ maxLength: TEXT_MAX }),
+  /** Whether it is what the operator alone can change. */
+  isMisuse: Type.Boolean(),
 });
 export type FailedMessage = Static<typeof FailedMessage>;
 
@@ -78,8 +81,9 @@ export type NoticeMessage = Static<typeof NoticeMessage>;
 export const PrimaryMessage = Type.Union([DrainMessage, AnswerMessage, NoticeMessage]);
 export type PrimaryMessage = Static<typeof PrimaryMessage>;
 
-export function toFailedMessage(message: string): FailedMessage {
-  return { kind: 'failed', message: message.slice(0, TEXT_MAX) };
+export function toFailedMessage(error: unknown): FailedMessage {
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'failed', message: message.slice(0, TEXT_MAX), isMisuse: error instanceof Misuse };
 }
 
 interface FoundServer {

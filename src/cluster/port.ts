@@ -7,6 +7,8 @@
  * check and its workers. The kernel frees the name when the process ends, however it ends.
  */
 
+import { Misuse } from '../misuse.ts';
+
 export interface ClaimedPort {
   readonly port: number;
   release(): void;
@@ -15,14 +17,14 @@ export interface ClaimedPort {
 /** Port 0 becomes one that the system chose. Throws where somebody else has the port. */
 export function claimSharedPort(host: string, wanted: number): ClaimedPort {
   if (process.platform !== 'linux') {
-    throw new Error('Only Linux lets several workers share a port. Use --balance primary.');
+    throw new Misuse('Only Linux lets several workers share a port. Use --balance primary.');
   }
   const port = findFreePort(host, wanted);
   try {
     const name = Bun.listen({ unix: `\0understudy:${host}:${port}`, socket: { data() {} } });
     return { port, release: () => name.stop(true) };
   } catch (cause) {
-    throw new Error(toInUseText(host, port), { cause });
+    throw new Misuse(toInUseText(host, port), { cause });
   }
 }
 
@@ -43,13 +45,13 @@ export function toListenError(error: unknown, host: string, port: number): unkno
   const at = `Cannot listen on ${host}:${port}`;
   switch (error.code) {
     case 'EADDRINUSE':
-      return new Error(toInUseText(host, port), { cause: error });
+      return new Misuse(toInUseText(host, port), { cause: error });
     case 'EADDRNOTAVAIL':
-      return new Error(`${at}: the address is not of this machine. Choose another with --host.`, {
+      return new Misuse(`${at}: the address is not of this machine. Choose another with --host.`, {
         cause: error,
       });
     case 'EACCES':
-      return new Error(`${at}: this user may not have that port. Choose another with --port.`, {
+      return new Misuse(`${at}: this user may not have that port. Choose another with --port.`, {
         cause: error,
       });
     default:

@@ -1,11 +1,18 @@
 /** A worker, seen from the primary. */
 
 import { Value } from '@sinclair/typebox/value';
-import { type PrimaryMessage, type QuestionMessage, type ReadyMessage, WorkerMessage } from './messages.ts';
+import { Misuse } from '../misuse.ts';
+import {
+  type FailedMessage,
+  type PrimaryMessage,
+  type QuestionMessage,
+  type ReadyMessage,
+  WorkerMessage,
+} from './messages.ts';
 
 export interface WorkerProcess {
   readonly pid: number;
-  /** Rejects with `WorkerFailure` where the worker cannot start, or ends before it is ready. */
+  /** Rejects with `WorkerFailure`, or `Misuse`, where the worker cannot start or ends before it is ready. */
   readonly ready: Promise<ReadyMessage>;
   readonly ended: Promise<WorkerEnd>;
   /** Does nothing once the worker has ended. */
@@ -47,7 +54,7 @@ export function startWorker({ command, environment, startMs, onQuestion }: Worke
     ipc(message) {
       if (!Value.Check(WorkerMessage, message)) return;
       if (message.kind === 'ready') ready.resolve(message);
-      else if (message.kind === 'failed') ready.reject(new WorkerFailure(message.message));
+      else if (message.kind === 'failed') ready.reject(toFailure(message));
       else void onQuestion(message).then(tell);
     },
   });
@@ -79,6 +86,11 @@ export function startWorker({ command, environment, startMs, onQuestion }: Worke
       child.kill('SIGKILL');
     },
   };
+}
+
+/** What the operator should read, as the worker said it. */
+function toFailure({ message, isMisuse }: FailedMessage): Error {
+  return isMisuse ? new Misuse(message) : new WorkerFailure(message);
 }
 
 export function toEndText({ code, signal }: WorkerEnd): string {

@@ -63,7 +63,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     return await close(app, await drain.requested, log);
   } catch (error) {
     log.debug('worker cannot start', { pid: process.pid, ...toLogFields(error) });
-    await tellAndWait(toFailedMessage(error instanceof Error ? error.message : String(error)));
+    await tellAndWait(toFailedMessage(error));
     return 1;
   }
 }

@@ -2,19 +2,18 @@
 
 import { parseArgs } from 'node:util';
 import { findClosest } from '../suggestion.ts';
+import { CHECK_FLAGS, CHECK_NOTES, HEALTH_FLAGS } from './check-flags.ts';
 import { COPY_FLAG_NAMES, COPY_FLAGS, COPY_NOTES, type CopyFlag } from './copy-flags.ts';
-import {
-  ASTRA_TOKEN_VARIABLE,
-  CASSANDRA_PASSWORD_VARIABLE,
-  SECRET_VARIABLE,
-  SETTING_NAMES,
-  SETTINGS,
-  type Setting,
-  toVariable,
-} from './settings.ts';
+import { KEYS_FLAG_NAMES, KEYS_FLAGS, KEYS_NOTES } from './keys-flags.ts';
+import { SECRET_VARIABLES } from './secret-variables.ts';
+import { SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
+import { TRACING_VARIABLES } from './tracing-config.ts';
 
 export const COMMANDS = Object.freeze({
   serve: 'Serve the API. This is what happens without a command.',
+  keys: 'Create, list, revoke or limit the keys of a server with --auth keys.',
+  check: 'Try the configuration: store, port and providers. Makes and changes nothing.',
+  health: 'Ask a server that runs how it is, for probes.',
   migrate: 'Make the tables that are missing in the store of the settings, and end.',
   copy: 'Copy all that a tenant has from one store to another, and compare both sides.',
   version: 'Print the version.',
@@ -25,6 +24,8 @@ export type CommandName = keyof typeof COMMANDS;
 
 export interface CommandLine {
   readonly command: CommandName;
+  /** What follows the command: `create`, `revoke` and an id. */
+  readonly words: readonly string[];
   /** What was given for each flag, in order; a switch without a value gives `true`. */
   readonly values: ReadonlyMap<string, readonly string[]>;
   /** What is wrong with the command line; empty where nothing is. */
@@ -56,7 +57,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     if (typeof read === 'string') problems.push(read);
     else values.set(read.flag, [...(values.get(read.flag) ?? []), read.value]);
   }
-  return { command: toCommand(words, values, problems), values, problems };
+  return { command: toCommand(words, values, problems), words: words.slice(1), values, problems };
 }
 
 function toParseOptions(): Record<string, { type: 'string' | 'boolean'; short?: string }> {
@@ -65,9 +66,8 @@ function toParseOptions(): Record<string, { type: 'string' | 'boolean'; short?: 
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
   };
-  for (const flag of COPY_FLAG_NAMES) {
-    options[flag] = { type: COPY_FLAGS[flag].argument === null ? 'boolean' : 'string' };
-  }
+  for (const flag of toOwnFlags(true)) options[flag] = { type: 'boolean' };
+  for (const flag of toOwnFlags(false)) options[flag] = { type: 'string' };
   for (const name of SETTING_NAMES) {
     const { flag, argument } = SETTINGS[name];
     options[flag] = { type: argument === null ? 'boolean' : 'string' };
@@ -85,19 +85,30 @@ function readFlag(
     'help',
     'version',
     ...toFlags((setting) => setting.argument === null),
-    ...toCopyFlags(true),
+    ...toOwnFlags(true),
   ];
   if (switches.includes(name)) return { flag: name, value: value ?? SWITCH_GIVEN };
   const positive = name.startsWith(NEGATION) ? name.slice(NEGATION.length) : '';
   if (switches.includes(positive) && value === undefined) return { flag: positive, value: 'false' };
-  const valued = [CONFIG_FLAG, ...toFlags((setting) => setting.argument !== null), ...toCopyFlags(false)];
+  const valued = [CONFIG_FLAG, ...toFlags((setting) => setting.argument !== null), ...toOwnFlags(false)];
   if (!valued.includes(name)) return toUnknownFlag(rawName, name, [...switches, ...valued]);
   if (value === undefined || value.startsWith('--')) return `${rawName} needs a value.`;
   return { flag: name, value };
 }
 
-function toCopyFlags(isSwitch: boolean): string[] {
-  return COPY_FLAG_NAMES.filter((flag) => (COPY_FLAGS[flag].argument === null) === isSwitch);
+/** Flags that go with one command only. */
+const COMMAND_FLAGS: Readonly<Partial<Record<CommandName, Readonly<Record<string, CopyFlag>>>>> =
+  Object.freeze({
+    copy: COPY_FLAGS,
+    keys: KEYS_FLAGS,
+    check: CHECK_FLAGS,
+    health: HEALTH_FLAGS,
+  });
+
+function toOwnFlags(isSwitch: boolean): string[] {
+  return Object.values(COMMAND_FLAGS).flatMap((flags) =>
+    Object.entries(flags).flatMap(([flag, { argument }]) => ((argument === null) === isSwitch ? [flag] : [])),
+  );
 }
 
 function toFlags(isWanted: (setting: Setting) => boolean): string[] {
@@ -128,11 +139,14 @@ function toCommand(
     if (isClear) problems.push(`There is no command '${word}'. ${hint}`);
     return 'help';
   }
-  if (isClear && extra !== undefined && word !== 'help') {
+  // What follows 'keys' is looked at by whoever carries it out.
+  if (isClear && extra !== undefined && word !== 'help' && word !== 'keys') {
     problems.push(`'${extra}' is one word too many after '${word}'.`);
   }
-  const odd = word === 'copy' ? undefined : COPY_FLAG_NAMES.find((flag) => values.has(flag));
-  if (isClear && odd !== undefined) problems.push(`--${odd} goes with the command 'copy' only.`);
+  for (const [command, flags] of Object.entries(COMMAND_FLAGS)) {
+    const odd = command === word ? undefined : Object.keys(flags).find((flag) => values.has(flag));
+    if (isClear && odd !== undefined) problems.push(`--${odd} goes with the command '${command}' only.`);
+  }
   return word;
 }
 
@@ -154,7 +168,7 @@ const PROVIDER_VARIABLES: readonly (readonly [string, string])[] = Object.freeze
   ['', "then asked for as 'anthropic/claude-…'. docs/providers.md has them all."],
 ]);
 
-const COLUMN = 30;
+const COLUMN = 36;
 
 export function toHelp(): string {
   const lines = [
@@ -165,25 +179,33 @@ export function toHelp(): string {
     'Commands:',
     ...Object.entries(COMMANDS).map(([name, about]) => toRow(name, about)),
     '',
-    'Flags of serve and migrate (a flag wins over its variable, the variable over the file):',
+    'Flags of serve, check, health, keys and migrate (a flag wins over its variable, the variable over the file):',
     ...SETTING_NAMES.flatMap((name) => toSettingRows(SETTINGS[name])),
     toRow('--config FILE', 'A JSON or YAML file with settings, under the names of their flags.'),
     toRow('', `${toVariable(CONFIG_FLAG)}`),
     toRow('-h, --help', 'Print this text.'),
     toRow('-v, --version', 'Print the version.'),
     '',
+    'Flags of keys:',
+    ...KEYS_FLAG_NAMES.flatMap((flag) => toCopyRows(flag, KEYS_FLAGS[flag])),
+    ...KEYS_NOTES.map((line) => `  ${line}`),
+    '',
+    'Flags of check and health:',
+    ...Object.entries(CHECK_FLAGS).flatMap(([flag, about]) => toCopyRows(flag, about)),
+    ...Object.entries(HEALTH_FLAGS).flatMap(([flag, about]) => toCopyRows(flag, about)),
+    ...CHECK_NOTES.map((line) => `  ${line}`),
+    '',
     'Flags of copy:',
     ...COPY_FLAG_NAMES.flatMap((flag) => toCopyRows(flag, COPY_FLAGS[flag])),
     ...COPY_NOTES.map((line) => `  ${line}`),
     '',
     'Secrets (in the environment only):',
-    toRow(SECRET_VARIABLE, 'Seals keys that came with a request while its run is active, or its files are'),
-    toRow('', 'read, so that both go on after a restart. At least 16 characters. Never stored.'),
-    toRow(CASSANDRA_PASSWORD_VARIABLE, 'The password of --cassandra-username.'),
-    toRow(
-      ASTRA_TOKEN_VARIABLE,
-      'The token of a server with one Astra database; ASTRA_DB_ID names the database.',
+    ...SECRET_VARIABLES.flatMap(({ name, about }) =>
+      about.map((line, index) => toRow(index === 0 ? name : '', line)),
     ),
+    '',
+    'Traces (the variables of OpenTelemetry):',
+    ...TRACING_VARIABLES.map(([name, about]) => toRow(name, about)),
     '',
     'Language models:',
     ...PROVIDER_VARIABLES.map(([name, about]) => toRow(name, about)),

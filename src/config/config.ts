@@ -32,6 +32,8 @@ import {
   type Settings,
   SettingsSchema,
 } from './settings.ts';
+import { checkMetricsRanges, findOddTls, readTlsConfig, type TlsConfig } from './tls-config.ts';
+import { readTracingConfig, type TracingConfig } from './tracing-config.ts';
 
 export interface Config {
   readonly settings: Settings;
@@ -49,6 +51,10 @@ export interface Config {
   readonly cassandra: CassandraConfig | null;
   /** Astra, where the store is there. */
   readonly astra: AstraConfig | null;
+  /** The server's certificate; null: it speaks HTTP. */
+  readonly tls: TlsConfig | null;
+  /** Where traces go; null: nowhere. */
+  readonly tracing: TracingConfig | null;
   /** Whether a variable sends calls to the internet by a proxy, which Bun heeds. */
   readonly hasProxy: boolean;
   /** What is odd, but does not stop the server. */
@@ -81,12 +87,14 @@ export function parseConfig(argv: readonly string[], env: Environment, readFile:
   const models = findModels(settings, sections, env, readFile);
   problems.push(...models.problems);
   const sealingSecret = readSealingSecret(env, problems);
+  const tracing = readTracingConfig(env, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   checkSettings(settings);
   checkTogether(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   const cassandra = readCassandraConfig(settings, env, readFile, problems);
   const astra = readAstraConfig(settings, env, problems);
+  const tls = readTlsConfig(settings, readFile, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   const odd = sections === null || file === null ? [] : findOddSections(sections, file.path);
   return toFrozen({
@@ -96,8 +104,15 @@ export function parseConfig(argv: readonly string[], env: Environment, readFile:
     sealingSecret,
     cassandra,
     astra,
+    tls,
+    tracing,
     hasProxy: findProxy(env),
-    warnings: [...findOddVariables(env), ...odd, ...models.warnings],
+    warnings: [
+      ...findOddVariables(env),
+      ...odd,
+      ...models.warnings,
+      ...findOddTls(tls, settings, Date.now()),
+    ],
   });
 }
 
@@ -128,13 +143,12 @@ function toTyped(setting: Setting, value: unknown): unknown {
 }
 
 function toProblem(setting: Setting, source: Source, value: unknown): string {
-  const planned = typeof value === 'string' ? setting.planned?.[value] : undefined;
-  if (planned !== undefined) return `${source.name}: '${value}' ${planned}. There is ${toChoices(setting)}.`;
   const shown = JSON.stringify(value)?.slice(0, 100) ?? String(value);
   return `${source.name} must be ${toExpected(setting)}, not ${shown}.`;
 }
 
-function toExpected(setting: Setting): string {
+/** What a setting may hold, in words. */
+export function toExpected(setting: Setting): string {
   const { schema } = setting;
   if (typeof setting.fallback === 'number')
     return `a whole number from ${schema.minimum} to ${schema.maximum}`;
@@ -171,6 +185,7 @@ function checkSettings(settings: unknown): asserts settings is Settings {
 
 function checkTogether(settings: Settings, problems: string[]): void {
   const { host, auth, allowOpen, dataDirectory } = settings;
+  checkMetricsRanges(settings, problems);
   if (auth === 'none' && !allowOpen && !isLoopback(host)) {
     problems.push(
       `--host ${host} would let in everybody who can reach this machine, because --auth is none. Add --allow-open if that is meant.`,
@@ -279,6 +294,7 @@ export function readWorkerConfig(): Config | null {
   const sealingSecret = readSealingSecret(process.env, problems);
   const cassandra = readCassandraConfig(settings, process.env, readTextFile, problems);
   const astra = readAstraConfig(settings, process.env, problems);
+  const tls = readTlsConfig(settings, readTextFile, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return toFrozen({
     settings,
@@ -287,6 +303,8 @@ export function readWorkerConfig(): Config | null {
     sealingSecret,
     cassandra,
     astra,
+    tls,
+    tracing: readTracingConfig(process.env, problems),
     hasProxy: findProxy(process.env),
     warnings: [],
   });

@@ -11,8 +11,6 @@ export interface Setting<S extends TSchema = TSchema> {
   readonly fallback: Static<S>;
   /** One line of help. */
   readonly about: string;
-  /** Values that are known, but not to be had yet, and what to say of them. */
-  readonly planned?: Readonly<Record<string, string>>;
 }
 
 export const LIST_MAX = 100;

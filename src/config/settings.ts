@@ -4,6 +4,7 @@
  */
 
 import { type Static, Type } from '@sinclair/typebox';
+import { ACCESS_SETTINGS } from './access-settings.ts';
 import { LIST_MAX, Name, setting, Text } from './setting.ts';
 import { STORE_SETTINGS } from './store-settings.ts';
 
@@ -24,7 +25,7 @@ export const SETTINGS = Object.freeze({
     argument: 'ADDRESS',
     schema: Name,
     fallback: '127.0.0.1',
-    about: 'Where to listen. Beyond this machine only with --allow-open.',
+    about: 'Where to listen. Beyond this machine only with --auth keys, --auth astra or --allow-open.',
   }),
   port: setting({
     flag: 'port',
@@ -65,11 +66,12 @@ export const SETTINGS = Object.freeze({
   auth: setting({
     flag: 'auth',
     argument: 'MODE',
-    schema: Type.Union([Type.Literal('none'), Type.Literal('astra')]),
+    schema: Type.Union([Type.Literal('none'), Type.Literal('keys'), Type.Literal('astra')]),
     fallback: 'none' as const,
-    about: 'Who may come in: none, which is everybody; or astra: who brings a token of an Astra database.',
-    planned: { keys: 'is not built yet' },
+    about:
+      'Who may come in: none, which is everybody; keys: who has one; astra: who brings a token of an Astra database.',
   }),
+  ...ACCESS_SETTINGS,
   allowOpen: setting({
     flag: 'allow-open',
     argument: null,

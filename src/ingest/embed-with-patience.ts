@@ -29,6 +29,7 @@ const WAIT_MIN_MS = 100;
 export interface EmbedOptions {
   readonly signal: AbortSignal;
   readonly requestId: string;
+  readonly tenant: string;
   readonly patience: Patience;
   /** Now, in milliseconds. */
   readonly nowMs: () => number;
@@ -72,12 +73,13 @@ function isPassing(error: ProviderError): boolean {
 async function embedOnce(
   embedder: Embedder,
   texts: readonly string[],
-  { signal, requestId, patience }: EmbedOptions,
+  { signal, requestId, tenant, patience }: EmbedOptions,
 ): Promise<readonly Float32Array[]> {
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(toOverdue(patience.callMs)), patience.callMs);
   try {
-    return await embedder.embed(texts, { signal: AbortSignal.any([signal, overdue.signal]), requestId });
+    const call = { signal: AbortSignal.any([signal, overdue.signal]), requestId, tenant, keyId: null };
+    return await embedder.embed(texts, call);
   } finally {
     clearTimeout(timer);
   }

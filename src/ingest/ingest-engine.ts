@@ -45,6 +45,8 @@ export type IngestDeps = Pick<Ports, 'store' | 'clock' | 'log' | 'ids'> &
     readonly embedders: Embedders;
     readonly owner: string;
     readonly patience?: Patience;
+    /** Told of each file whose reading has ended; absent: nobody counts. */
+    readonly onEnd?: (outcome: FileOutcome['status'] | 'cancelled', seconds: number) => void;
   };
 
 export interface IngestEngine {
@@ -175,7 +177,14 @@ async function readFile(deps: IngestDeps, calls: Gate, patience: Patience, job: 
     ),
   ]);
   if (store === null || member === null || !isWanted(member.record, note)) return await dropNote(deps, note);
-  const settle = (outcome: FileOutcome): Promise<boolean> => settleFile(deps, place, note.ingest, outcome);
+  const begunMs = performance.now();
+  const end = (outcome: FileOutcome['status'] | 'cancelled'): void =>
+    deps.onEnd?.(outcome, (performance.now() - begunMs) / 1000);
+  const settle = async (outcome: FileOutcome): Promise<boolean> => {
+    const isSettled = await settleFile(deps, place, note.ingest, outcome);
+    end(isSettled ? outcome.status : 'cancelled');
+    return isSettled;
+  };
   const requestId = deps.ids.create('request');
   await deps.store
     .update<IngestRecord>('ingests', INGEST_SCOPE, note.id, { is_begun: true })
@@ -193,6 +202,7 @@ async function readFile(deps: IngestDeps, calls: Gate, patience: Patience, job: 
         options: {
           signal,
           requestId,
+          tenant: note.tenant,
           patience,
           nowMs: () => deps.clock.nowMs(),
           onWait(error, waitMs) {
@@ -212,7 +222,10 @@ async function readFile(deps: IngestDeps, calls: Gate, patience: Patience, job: 
     if (isSettled) await alignAttributes(deps, place, published.attributes);
     else await dropUnwanted(deps, note);
   } catch (error) {
-    if (error instanceof IngestInterruption || signal.aborted) throw error;
+    if (error instanceof IngestInterruption || signal.aborted) {
+      if (isUnwanted(signal.aborted ? signal.reason : error)) end('cancelled');
+      throw error;
+    }
     if (error instanceof StoreError && error.code === 'unavailable') throw error;
     // Another process may have read the file anew by now: what that has made of it stays.
     await checkWanted(deps, note);
@@ -220,6 +233,11 @@ async function readFile(deps: IngestDeps, calls: Gate, patience: Patience, job: 
     await settle(toFailedOutcome(error));
     deps.log.warn('file failed', { ingestId: note.id, requestId, ...toLogFields(error) });
   }
+}
+
+/** Not so where the next process goes on with it. */
+function isUnwanted(reason: unknown): boolean {
+  return reason instanceof IngestInterruption && reason.message === UNWANTED;
 }
 
 function isWanted(member: VectorStoreFileRecord, note: IngestRecord): boolean {

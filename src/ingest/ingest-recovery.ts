@@ -9,9 +9,10 @@ import { addFiles, StoreUnusable } from '../retrieval/file-additions.ts';
 import { INGEST_SCOPE, type MembershipDeps, settleFile, tryWrite } from '../retrieval/file-membership.ts';
 import type { HeaderSealer } from '../retrieval/header-sealer.ts';
 import { type FileBatchRecord, type IngestRecord, toStoreScope } from '../retrieval/vector-store-records.ts';
-import { isDeadOwner } from '../runs/leases.ts';
+import { createLeaseWatch, type LeaseWatch } from '../runs/lease-watch.ts';
+import { isDeadOwner, RELEASED_MS } from '../runs/leases.ts';
 import { PAGE_LIMIT_MAX, StoreError, type Versioned } from '../store/store.ts';
-import { type IngestEngine, toFailure } from './ingest-engine.ts';
+import { INGEST_LEASE_MS, type IngestEngine, toFailure } from './ingest-engine.ts';
 
 /** How often a file is begun anew before it is given up: it may be what brings the server down. */
 export const INGEST_ATTEMPTS_MAX = 5;
@@ -19,6 +20,8 @@ export const INGEST_SWEEP_MS = 5_000;
 /** Between a file's addition and its start lies one write; a note without work is an orphan after this. */
 const ORPHAN_MS = 10_000;
 const PAGES_MAX = 1000;
+/** What one sweep counts for at most, whatever the clock says. */
+const WATCH_STEP_MAX_MS = 2 * INGEST_SWEEP_MS;
 
 export type IngestRecoveryDeps = Pick<Ports, 'store' | 'clock' | 'log'> &
   MembershipDeps & {
@@ -27,11 +30,21 @@ export type IngestRecoveryDeps = Pick<Ports, 'store' | 'clock' | 'log'> &
     readonly isProcessAlive: (pid: number) => boolean;
   };
 
-/** Takes up everything that nobody reads. Answers how many. */
-export async function sweepIngests(deps: IngestRecoveryDeps): Promise<number> {
+/** What is to be kept between two sweeps. */
+export function createIngestWatch(): LeaseWatch {
+  return createLeaseWatch({ leaseMs: INGEST_LEASE_MS, stepMaxMs: WATCH_STEP_MAX_MS });
+}
+
+/**
+ * Takes up everything that nobody reads. Answers how many. `watch` is what earlier sweeps have seen: without it, only what is
+ * known at once is taken.
+ */
+export async function sweepIngests(deps: IngestRecoveryDeps, watch = createIngestWatch()): Promise<number> {
   let taken = 0;
   let after: string | undefined;
-  for (let page = 0; page < PAGES_MAX; page += 1) {
+  let isComplete = false;
+  watch.begin(deps.clock.nowMs());
+  for (let page = 0; page < PAGES_MAX && !isComplete; page += 1) {
     const notes = await deps.store
       .list<IngestRecord>('ingests', INGEST_SCOPE, {
         limit: PAGE_LIMIT_MAX,
@@ -41,11 +54,12 @@ export async function sweepIngests(deps: IngestRecoveryDeps): Promise<number> {
       .catch(ignoreGoneCursor);
     if (notes === null) break;
     for (const note of notes.items) {
-      if (isAbandoned(deps, note.record) && (await takeUp(deps, note))) taken += 1;
+      if (isAbandoned(deps, watch, note) && (await takeUp(deps, note))) taken += 1;
     }
     after = notes.items.at(-1)?.record.id;
-    if (!notes.hasMore) break;
+    isComplete = !notes.hasMore;
   }
+  watch.end(isComplete);
   return taken;
 }
 
@@ -54,14 +68,20 @@ function ignoreGoneCursor(error: unknown): null {
   throw error;
 }
 
-function isAbandoned(deps: IngestRecoveryDeps, note: IngestRecord): boolean {
+function isAbandoned(
+  deps: IngestRecoveryDeps,
+  watch: LeaseWatch,
+  { record: note, version }: Versioned<IngestRecord>,
+): boolean {
   const { ingests } = deps;
   if (ingests.isWorkingOn(note.id)) return false;
-  const now = deps.clock.nowMs();
-  if (note.until_ms <= now) return true;
+  if (note.until_ms === RELEASED_MS) return true;
+  // The end of the lease is by a clock that may have been set since: what counts is whether it is renewed.
+  if (watch.isStale(note.id, version)) return true;
   if (note.owner === ingests.owner) {
     // Adding thousands of files takes its time.
-    return note.batch_id === undefined && now > note.until_ms - ingests.leaseMs + ORPHAN_MS;
+    const orphanedMs = note.until_ms - ingests.leaseMs + ORPHAN_MS;
+    return note.batch_id === undefined && deps.clock.nowMs() > orphanedMs;
   }
   return isDeadOwner(note.owner, ingests.owner, deps.isProcessAlive);
 }

@@ -66,7 +66,12 @@ export const SYSTEM_COLLECTIONS: readonly CollectionName[] = Object.freeze([
 ]);
 
 /** Of one store alone, and never copied. */
-export const LOCAL_COLLECTIONS: readonly CollectionName[] = Object.freeze(['copies']);
+export const LOCAL_COLLECTIONS: readonly CollectionName[] = Object.freeze([
+  'copies',
+  'projects',
+  'api_keys',
+  'usages',
+]);
 
 /** A note of the server: every one tells whose it is. */
 export interface SystemRecord extends StoredRecord {

@@ -11,6 +11,15 @@ export interface EmbeddingModel {
   readonly dimensions: number | null;
 }
 
+export interface EmbedCall {
+  readonly signal: AbortSignal;
+  readonly requestId: string;
+  /** Whose texts they are, for counting. */
+  readonly tenant: string;
+  /** The server's key that the request came with; null where there is none. */
+  readonly keyId: string | null;
+}
+
 export interface Embedder extends EmbeddingModel {
   /** Whether a request's headers named the key, the address or fields for the model, which nobody else knows. */
   readonly fromRequest: boolean;
@@ -26,8 +35,5 @@ export interface Embedder extends EmbeddingModel {
    * Any number of texts: they are sent in batches. Errors: `ProviderError`, also where an answer lacks a vector, or one
    * is zero, not finite or of another length than the others; after `signal` aborts, its reason.
    */
-  embed(
-    texts: readonly string[],
-    options: { readonly signal: AbortSignal; readonly requestId: string },
-  ): Promise<readonly Float32Array[]>;
+  embed(texts: readonly string[], options: EmbedCall): Promise<readonly Float32Array[]>;
 }

@@ -6,6 +6,7 @@
  */
 
 import type OpenAI from 'openai';
+import type { CallMeter } from './call-meter.ts';
 
 /**
  * A message of Chat Completions. One of the assistant may carry the `metadata` of its turn (see `ChatEvent`): the provider
@@ -132,6 +133,10 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** For the log, and sent upstream as `x-request-id`. */
   readonly requestId: string;
+  /** Sent upstream, where somebody traces. */
+  readonly traceparent?: string;
+  /** Told who answers, and of a relayed stream what it cost and how long it lasts; absent: nobody counts. */
+  readonly meter?: CallMeter;
 }
 
 /** The endpoints that are handed through, as paths below `/v1`. */
@@ -275,4 +280,12 @@ export interface ResolvedModel {
   /** The name to send to the provider, without our prefix. */
   readonly model: string;
   readonly credentials: Credentials;
+}
+
+/** The provider that is called, as the catalogue or the operator names it. */
+export function toProviderName({
+  provider,
+  credentials,
+}: Pick<ResolvedModel, 'provider' | 'credentials'>): string {
+  return credentials.style?.provider ?? provider.id;
 }

@@ -1,7 +1,9 @@
 /** Search questions worded anew by a language model, where the operator named one for it. */
 
 import { type Log, toLogFields } from '../log.ts';
-import { type ChatRequest, ProviderError, type Router } from '../providers/provider.ts';
+import type { BeginCall } from '../providers/call-meter.ts';
+import { toTokenCounts } from '../providers/chat/chat-wire.ts';
+import { type ChatRequest, ProviderError, type Router, toProviderName } from '../providers/provider.ts';
 import { QUERIES_MAX, type SearchCaller } from './search.ts';
 
 /** Questions for searching in the place of those that were asked. Never throws because of the model. */
@@ -19,13 +21,13 @@ const INSTRUCTIONS =
 
 /** `model` is the operator's; null: questions stay as they are. */
 export function createRewrite(
-  deps: { readonly router: Router; readonly log: Log },
+  deps: { readonly router: Router; readonly log: Log; readonly beginCall?: BeginCall },
   model: string | null,
 ): RewriteQueries {
   if (model === null) return async (queries) => queries;
   return async (queries, caller) => {
     try {
-      const lines = await ask(deps.router, model, queries, caller);
+      const lines = await ask(deps, model, queries, caller);
       return lines.length === 0 ? queries : lines;
     } catch (error) {
       caller.signal.throwIfAborted();
@@ -37,10 +39,10 @@ export function createRewrite(
 }
 
 async function ask(
-  router: Router,
+  { router, beginCall }: { readonly router: Router; readonly beginCall?: BeginCall },
   model: string,
   queries: readonly string[],
-  { headers, requestId, signal }: SearchCaller,
+  { scope, headers, requestId, signal, keyId = null }: SearchCaller,
 ): Promise<readonly string[]> {
   const resolved = router.resolve(model, headers);
   const overdue = new AbortController();
@@ -61,12 +63,16 @@ async function ask(
   };
   try {
     let text = '';
+    const provider = toProviderName(resolved);
+    const meter = beginCall?.({ tenant: scope.tenant, keyId, provider, kind: 'completion' });
     const events = resolved.provider.chat(request, {
       credentials: resolved.credentials,
       signal: AbortSignal.any([signal, overdue.signal]),
       requestId,
+      ...(meter ? { meter } : {}),
     });
     for await (const event of events) {
+      if (event.type === 'usage') meter?.usage(toTokenCounts(event.usage));
       if (event.type === 'text') text += event.text;
       if (text.length > ANSWER_LENGTH_MAX) break;
     }

@@ -134,7 +134,7 @@ const NO_VECTOR = new Float32Array(0);
 
 async function embedOnce(
   deps: SearchDeps,
-  { headers, requestId, signal }: SearchCaller,
+  { scope, headers, requestId, signal, keyId = null }: SearchCaller,
   model: EmbeddingModel,
   texts: readonly string[],
 ): Promise<readonly Float32Array[]> {
@@ -142,7 +142,13 @@ async function embedOnce(
   const timer = setTimeout(() => overdue.abort(toOverdue()), EMBEDDING_MS);
   try {
     const embedder = deps.embedders.resolve(model, headers);
-    return await embedder.embed(texts, { signal: AbortSignal.any([signal, overdue.signal]), requestId });
+    const call = {
+      signal: AbortSignal.any([signal, overdue.signal]),
+      requestId,
+      tenant: scope.tenant,
+      keyId,
+    };
+    return await embedder.embed(texts, call);
   } finally {
     clearTimeout(timer);
   }

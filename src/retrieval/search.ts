@@ -49,6 +49,8 @@ export interface SearchCaller {
   readonly headers: RequestHeaders;
   readonly requestId: string;
   readonly signal: AbortSignal;
+  /** The server's key that the request came with; absent: there is none. */
+  readonly keyId?: string | null;
 }
 
 export interface Search {

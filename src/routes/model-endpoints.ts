@@ -3,7 +3,7 @@
 import type { Elysia } from 'elysia';
 import { ApiError } from '../errors.ts';
 import type { RelayPath } from '../providers/provider.ts';
-import { getModel, listModels, relay } from '../services/model-endpoints.ts';
+import { getModel, listModels, type RelayedReply, relay } from '../services/model-endpoints.ts';
 import { type ResponseSettings, readJson, toCaller } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
 
@@ -14,7 +14,7 @@ export function registerModelEndpoints(app: Elysia, deps: RouteDeps): void {
       async ({ request, set }) => {
         const caller = toCaller(deps, request, set);
         const body = toObject(await readJson(request, deps.bodyBytesMax));
-        return await toReply(await relay(deps, caller, path, body, request.signal), set);
+        return toReply(await relay(deps, caller, path, body, request.signal), set);
       },
       { parse: 'none' },
     );
@@ -30,16 +30,11 @@ export function registerModelEndpoints(app: Elysia, deps: RouteDeps): void {
     );
 }
 
-/**
- * A document as text. Elysia adds its headers to a `Response` by making a stream of its body, which costs more than everything
- * else that is done here for a request.
- */
-async function toReply(response: Response, set: ResponseSettings): Promise<Response | string> {
-  const type = response.headers.get('content-type') ?? '';
-  if (!type.startsWith('application/json')) return response;
-  set.status = response.status;
-  set.headers['content-type'] = type;
-  return await response.text();
+function toReply(reply: RelayedReply, set: ResponseSettings): Response | string {
+  if (reply.kind === 'stream') return reply.response;
+  set.status = reply.status;
+  set.headers['content-type'] = reply.contentType;
+  return reply.text;
 }
 
 function toObject(body: unknown): Record<string, unknown> {

@@ -7,6 +7,7 @@
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import { ApiError } from '../errors.ts';
 import type { BlobDraft, BlobDrafts } from '../services/blob-drafts.ts';
+import type { StoredBytes } from '../services/stored-bytes.ts';
 import type { BlobWriter } from '../store/blobs.ts';
 import { toFilename } from './filenames.ts';
 
@@ -26,6 +27,8 @@ export type HoldOpen = (request: Request) => () => void;
 export interface FormDeps {
   readonly drafts: BlobDrafts;
   readonly holdOpen: HoldOpen;
+  /** Absent: nobody counts. */
+  readonly storedBytes?: StoredBytes;
 }
 
 export interface FormOptions {
@@ -60,6 +63,44 @@ export async function receiveForm<T>(
   use: (form: ReceivedForm, draft: BlobDraft) => Promise<T>,
 ): Promise<T> {
   const contentType = checkHeaders(request, options);
+  const room = await deps.storedBytes?.begin(options.tenant, toBytesMin(request));
+  let added = 0;
+  try {
+    return await receiveBytes(deps, request, options, contentType, {
+      ensure: (bytes) => room?.ensure(bytes),
+      async use(form, draft) {
+        const made = await use(form, draft);
+        added = draft.writer.bytes;
+        return made;
+      },
+    });
+  } finally {
+    await room?.end(added);
+  }
+}
+
+/** What stands around the file in a form that holds no other field of any length. */
+const FRAME_BYTES = 2_048;
+
+/** What the file has at least, as far as the request says: a chunked one does not. */
+function toBytesMin(request: Request): number {
+  const length = Number(request.headers.get('content-length') ?? 0);
+  return Number.isSafeInteger(length) ? Math.max(0, length - FRAME_BYTES) : 0;
+}
+
+interface Receiver<T> {
+  /** Whether there is room for so many bytes of the file. */
+  readonly ensure: (bytes: number) => Promise<void> | undefined;
+  readonly use: (form: ReceivedForm, draft: BlobDraft) => Promise<T>;
+}
+
+async function receiveBytes<T>(
+  deps: FormDeps,
+  request: Request,
+  options: FormOptions,
+  contentType: string,
+  { ensure, use }: Receiver<T>,
+): Promise<T> {
   const draft = await deps.drafts.begin(options.tenant, options.blob);
   // The server's own timer runs on while bytes come slowly; here it is seen whether any come.
   const release = deps.holdOpen(request);
@@ -67,6 +108,7 @@ export async function receiveForm<T>(
     const parser = createFormParser(contentType, options, draft.writer);
     await readBody(request, options, async (chunk) => {
       await parser.write(chunk);
+      await ensure(draft.writer.bytes);
       await draft.writer.drain();
     });
     return await use(await parser.end(), draft);

@@ -3,9 +3,10 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 import { ApiError } from '../errors.ts';
 import type { RequestHeaders } from '../providers/provider.ts';
-import type { Caller } from '../services/caller.ts';
+import type { Caller, CallerKey } from '../services/caller.ts';
 import { METADATA_PAIRS_MAX } from '../services/metadata.ts';
 import type { Scope } from '../store/store.ts';
+import type { RequestSpans } from './request-spans.ts';
 import type { Validator } from './validation.ts';
 
 /** Tells whose request this is. Errors: 401. */
@@ -13,6 +14,9 @@ export type Authenticate = (request: Request) => Scope;
 
 export interface RequestDeps {
   readonly authenticate: Authenticate;
+  /** The key of the server's own that a request came with. Absent where the server has none: `Authorization` is then a model's. */
+  readonly identify?: (request: Request) => CallerKey | null;
+  readonly spans: Pick<RequestSpans, 'find'>;
   readonly validator: Validator;
   readonly bodyBytesMax: number;
 }
@@ -34,11 +38,16 @@ export function hintPolling(set: ResponseSettings): void {
 }
 
 export function toCaller(deps: RequestDeps, request: Request, set: ResponseSettings): Caller {
-  return {
-    scope: deps.authenticate(request),
-    headers: toHeaders(request),
-    requestId: String(set.headers[REQUEST_ID_HEADER] ?? ''),
-  };
+  const requestId = String(set.headers[REQUEST_ID_HEADER] ?? '');
+  const headers = toHeaders(request);
+  const scope = deps.authenticate(request);
+  const trace = deps.spans.find(request);
+  const traced = trace === null ? {} : { trace };
+  if (deps.identify === undefined) return { scope, headers, requestId, ...traced };
+  // The key is the server's: nobody beyond it gets to see it, whether or not it was a good one.
+  const { authorization: _, ...others } = headers;
+  const key = deps.identify(request);
+  return { scope, headers: others, requestId, ...traced, ...(key === null ? {} : { key }) };
 }
 
 function toHeaders(request: Request): RequestHeaders {

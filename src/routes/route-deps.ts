@@ -1,5 +1,8 @@
 import type { IngestEngine } from '../ingest/ingest-engine.ts';
+import type { ExpositionFormat } from '../metrics/exposition.ts';
+import type { HttpMeter } from '../metrics/http-metrics.ts';
 import type { Ports } from '../ports.ts';
+import type { BeginCall } from '../providers/call-meter.ts';
 import type { Embedders } from '../providers/embeddings/embeddings.ts';
 import type { CircuitView } from '../providers/outbound/circuit.ts';
 import type { HeaderSealer } from '../retrieval/header-sealer.ts';
@@ -9,6 +12,8 @@ import type { RunEngine } from '../runs/run-engine.ts';
 import type { HeaderKeeper } from '../runs/run-headers.ts';
 import type { Serial } from '../serial.ts';
 import type { BlobDrafts, DetachFile } from '../services/blob-drafts.ts';
+import type { StoredBytes } from '../services/stored-bytes.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import type { HoldOpen } from './multipart.ts';
 import type { RequestDeps } from './request.ts';
 
@@ -18,6 +23,7 @@ import type { RequestDeps } from './request.ts';
  */
 export type RouteDeps = Ports &
   RequestDeps & {
+    readonly tracing: Tracing;
     readonly runs: RunEngine;
     readonly headerKeeper: HeaderKeeper;
     readonly ingests: IngestEngine;
@@ -27,6 +33,8 @@ export type RouteDeps = Ports &
     readonly search: Search;
     readonly rewrite: RewriteQueries;
     readonly drafts: BlobDrafts;
+    /** Absent: nobody counts. */
+    readonly storedBytes?: StoredBytes;
     /** Takes a file out of every vector store that it is in. */
     readonly detachFile: DetachFile;
     /** The largest file that comes in one request. */
@@ -36,6 +44,13 @@ export type RouteDeps = Ports &
      * that before the answer ends.
      */
     readonly holdOpen: HoldOpen;
+    /** Told of each call of a model that a request makes. */
+    readonly beginCall: BeginCall;
+    readonly http: HttpMeter;
+    /** The numbers of all processes, as text. */
+    readonly renderMetrics: (format: ExpositionFormat) => Promise<string>;
+    /** Whether a request may read them. Errors: 401, 403. */
+    readonly checkMetricsAccess: (request: Request) => void | Promise<void>;
     /** The providers that fail at the moment; names and hosts only. */
     readonly getCircuits: () => readonly CircuitView[];
   };

@@ -1,9 +1,16 @@
 /** One turn of the model: what of the thread it gets to see, and the question itself. */
 
-import type { ChatEvent, ChatRequest, ResolvedModel } from '../providers/provider.ts';
+import { toTokenCounts } from '../providers/chat/chat-wire.ts';
+import {
+  type ChatEvent,
+  type ChatRequest,
+  type ResolvedModel,
+  toProviderName,
+} from '../providers/provider.ts';
 import { isContextOverflow } from './failures.ts';
 import { readImages } from './images.ts';
 import { toChatRequest } from './prompt.ts';
+import { beginChatSpan, toCallTrace, toSpanProblem, toUsageAttributes } from './run-trace.ts';
 import type { LoopState, RunLoopDeps, RunWork } from './run-work.ts';
 import { estimateTokens } from './token-estimate.ts';
 import { refusesTools } from './toolless-models.ts';
@@ -55,15 +62,34 @@ export async function* askModel(
       return;
     }
     const request = await toRequest(deps, work, state, { window, approach, model: resolved.model });
+    const span = beginChatSpan(work.startSpan, resolved);
     let hasBegun = false;
     try {
-      const options = { credentials: resolved.credentials, signal, requestId };
+      const meter = deps.beginCall?.({
+        tenant: work.writer.tenant,
+        keyId: work.keyId,
+        provider: toProviderName(resolved),
+        kind: 'completion',
+      });
+      const options = {
+        credentials: resolved.credentials,
+        signal,
+        requestId,
+        ...toCallTrace(span),
+        ...(meter ? { meter } : {}),
+      };
       for await (const event of resolved.provider.chat(request, options)) {
         hasBegun = true;
+        if (event.type === 'usage') {
+          const counts = toTokenCounts(event.usage);
+          meter?.usage(counts);
+          span.set(toUsageAttributes(counts));
+        }
         yield event;
       }
       return;
     } catch (error) {
+      span.end(toSpanProblem(error));
       if (hasBegun) throw error;
       const isRefusal = approach.offersTools && !needsTools(work) && request.tools && refusesTools(error);
       if (isRefusal) {
@@ -72,6 +98,8 @@ export async function* askModel(
       } else if (!isContextOverflow(error) || !shorten(approach, work, state, window)) {
         throw error;
       }
+    } finally {
+      span.end();
     }
   }
 }

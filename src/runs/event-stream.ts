@@ -3,6 +3,7 @@
  * stream, never the run.
  */
 
+import type { StreamMeter } from '../providers/call-meter.ts';
 import { DONE_FRAME, KEEP_ALIVE_FRAME, type RunEvent, toFrame } from './events.ts';
 
 /** Characters that may wait for a client that does not read. */
@@ -18,7 +19,7 @@ export interface EventStream {
 }
 
 /** `onClose` is called once, when the stream has ended or the client has left. */
-export function createEventStream(onClose: () => void): EventStream {
+export function createEventStream(onClose: () => void, meter?: StreamMeter): EventStream {
   /** Null before the reply begins, and after the client has left: Bun throws where a closed one is written to. */
   let connection: ReadableStreamDirectController | null = null;
   /** Whether the connection holds as much as it takes for now: what comes then waits here, where it is counted. */
@@ -34,12 +35,14 @@ export function createEventStream(onClose: () => void): EventStream {
     waiting = '';
     connection?.close();
     connection = null;
+    meter?.end();
     onClose();
   };
 
   const handOn = (): void => {
     if (connection === null || isFull) return;
     if (waiting !== '') {
+      meter?.piece(Buffer.byteLength(waiting));
       // Bun sends what was written within one turn of its loop at once.
       const written = connection.write(waiting);
       waiting = '';
@@ -74,6 +77,7 @@ export function createEventStream(onClose: () => void): EventStream {
     type: 'direct',
     pull(controller) {
       if (isClosed) return controller.close();
+      meter?.begin();
       connection = controller;
       handOn();
     },

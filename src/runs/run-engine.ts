@@ -5,16 +5,21 @@
 
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
+import type { BeginCall, StreamMeter } from '../providers/call-meter.ts';
 import type { RequestHeaders, ResolvedModel } from '../providers/provider.ts';
 import { StoreError, type Versioned } from '../store/store.ts';
+import { NO_TRACING, type Tracing, toStartSpan } from '../tracing/tracing.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import type { RunEvent } from './events.ts';
 import type { ReadImage } from './images.ts';
 import { type InterruptionKind, RunInterruption } from './interruption.ts';
 import { toLeaseCheck, toLeaseRelease, toLeaseRenewal } from './leases.ts';
 import { runLoop } from './run-loop.ts';
+import type { RunMeter } from './run-meter.ts';
 import type { RunRecord } from './run-records.ts';
 import { toThreadScope } from './run-records.ts';
+import type { RunSlot } from './run-slot.ts';
+import { beginRunSpan, endRunSpan } from './run-trace.ts';
 import type { RunLoopDeps } from './run-work.ts';
 import { createRunWriter } from './run-writer.ts';
 import { createToollessModels } from './toolless-models.ts';
@@ -39,8 +44,14 @@ export interface RunStart {
   readonly requestId: string;
   /** Of the request; empty where there is none. In memory only. */
   readonly headers: RequestHeaders;
+  /** The server's key that came with the request; absent: there is none. */
+  readonly keyId?: string;
+  /** Given back when nobody works on the run any more. */
+  readonly slot?: RunSlot;
   /** Whether there may be steps to go on from. */
   readonly isContinued: boolean;
+  /** Whether it was left by a process that is gone. */
+  readonly isTakenOver?: boolean;
   /** What was written before the start, to be announced first. */
   readonly opening: readonly RunEvent[];
   /** Whether somebody listens. */
@@ -85,6 +96,13 @@ export function createRunEngine(
     readonly serverTools: readonly ServerTool[];
     /** Without it, the model is told of each picture that it cannot be shown. */
     readonly readImage?: ReadImage;
+    /** Who counts; absent: nobody. */
+    readonly meter?: RunMeter;
+    readonly meterStream?: () => StreamMeter;
+    readonly beginCall?: BeginCall;
+    readonly tracing?: Tracing;
+    /** Counts a run that goes on although nobody asked whether there is room for it. */
+    readonly noteRun?: (tenant: string, keyId: string) => RunSlot;
   },
 ): RunEngine {
   const sessions = new Map<string, Session>();
@@ -93,17 +111,30 @@ export function createRunEngine(
     serverTools: options.serverTools,
     readImage: options.readImage ?? (async () => null),
     toolless: createToollessModels(deps.clock),
+    ...(options.beginCall === undefined ? {} : { beginCall: options.beginCall }),
   };
   const { expiresMs } = options.settings;
+  const { tracing = NO_TRACING } = options;
 
   const find = (tenant: string, runId: string): Session | undefined => sessions.get(toKey(tenant, runId));
   const stop = (session: Session, kind: InterruptionKind): void => {
     session.controller.abort(new RunInterruption(kind));
   };
 
+  const toNotedSlot = ({ tenant, keyId }: RunStart): RunSlot | undefined =>
+    keyId === undefined ? undefined : options.noteRun?.(tenant, keyId);
+
   const drive = async (session: Session): Promise<void> => {
     const { tenant, run, resolveModel, requestId, headers, isContinued, opening } = session.start;
     const { id } = run.record;
+    const slot = session.start.slot ?? toNotedSlot(session.start);
+    const meter = options.meter?.begin({
+      origin: session.start.isTakenOver === true ? 'taken_over' : isContinued ? 'continued' : 'new',
+      createdMs: run.record.created_at * 1000,
+      nowMs: deps.clock.nowMs(),
+    });
+    const span = beginRunSpan(tracing, run.record);
+    let last: RunEvent['event'] | null = null;
     const setDeadline = (atMs: number): void => {
       if (session.deadline !== null) clearTimeout(session.deadline);
       session.deadline = setTimeout(() => stop(session, 'expired'), atMs - deps.clock.nowMs());
@@ -113,13 +144,22 @@ export function createRunEngine(
       const writer = createRunWriter(deps, options.owner, tenant, run);
       const { signal } = session.controller;
       const includesContent = session.start.includesContent === true;
-      const asked = { resolveModel, requestId, headers, includesContent, isContinued };
-      const work = { ...asked, writer, signal, expiresMs, setDeadline };
-      for await (const event of runLoop(loopDeps, work)) session.stream?.push(event);
+      const keyId = session.start.keyId ?? null;
+      const asked = { resolveModel, requestId, keyId, headers, includesContent, isContinued };
+      const startSpan = toStartSpan(tracing, span.context);
+      const work = { ...asked, writer, signal, expiresMs, setDeadline, startSpan };
+      for await (const event of runLoop(loopDeps, work)) {
+        meter?.event(event.event);
+        last = event.event;
+        session.stream?.push(event);
+      }
     } catch (error) {
       deps.log.error('run stopped without an end', { runId: id, requestId, ...toLogFields(error) });
       session.stream?.push(STOPPED);
     } finally {
+      meter?.end();
+      endRunSpan(span, last);
+      slot?.release();
       if (session.deadline !== null) clearTimeout(session.deadline);
       // The client may have answered already, and a new session have begun.
       const key = toKey(tenant, id);
@@ -197,7 +237,7 @@ export function createRunEngine(
       if (start.isStreamed) {
         session.stream = createEventStream(() => {
           session.stream = null;
-        });
+        }, options.meterStream?.());
       }
       const body = session.stream?.body ?? null;
       sessions.set(toKey(start.tenant, start.run.record.id), session);

@@ -22,6 +22,10 @@ export interface RunInternals {
   readonly credentials_from_request: boolean;
   /** Tokens of the turns so far; the client sees them when the run has ended. */
   readonly usage: RunUsage;
+  /** The server's key that it was asked for with, for whose limits it counts; absent where there was none. */
+  readonly key_id?: string;
+  /** The `traceparent` of the request that made it; absent where nobody traces. */
+  readonly trace?: string;
 }
 
 /**

@@ -1,7 +1,9 @@
 /** What the parts of the run loop hand to each other. */
 
 import type { Ports } from '../ports.ts';
+import type { BeginCall } from '../providers/call-meter.ts';
 import type { RequestHeaders, ResolvedModel } from '../providers/provider.ts';
+import type { StartSpan } from '../tracing/tracing.ts';
 import type { ReadImage } from './images.ts';
 import type { RunWriter } from './run-writer.ts';
 import type { ToollessModels } from './toolless-models.ts';
@@ -17,6 +19,10 @@ export interface RunWork {
   /** Aborted with a `RunInterruption`. */
   readonly signal: AbortSignal;
   readonly requestId: string;
+  /** The server's key that the run was started with; null where there is none, or nobody knows any more. */
+  readonly keyId: string | null;
+  /** For what is done as a part of the work. */
+  readonly startSpan: StartSpan;
   /** Of the request that started the work: tools may find keys there. In memory only; empty after a restart. */
   readonly headers: RequestHeaders;
   /** Whether the client who listens wants to see what searches found. */
@@ -33,6 +39,8 @@ export type RunLoopDeps = Pick<Ports, 'store' | 'clock' | 'ids' | 'log'> & {
   readonly serverTools: readonly ServerTool[];
   readonly readImage: ReadImage;
   readonly toolless: ToollessModels;
+  /** Told of each call of a model; absent: nobody counts. */
+  readonly beginCall?: BeginCall;
 };
 
 /** What the loop keeps between turns. */

@@ -21,7 +21,10 @@ export function toResumption(
   run: Versioned<RunRecord>,
 ): Omit<RunStart, 'isStreamed'> & { readonly isStreamed: false } {
   const { tenant, kept_headers: kept = null } = lease;
-  const { status } = run.record;
+  const {
+    status,
+    internal: { key_id: keyId },
+  } = run.record;
   const opened = deps.headerKeeper.open(kept, { tenant, runId: run.record.id });
   const { resolve, headers } = tryResolve(deps, run.record, opened);
   return {
@@ -30,7 +33,9 @@ export function toResumption(
     resolveModel: resolve,
     requestId: deps.ids.create('request'),
     headers,
+    ...(keyId === undefined ? {} : { keyId }),
     isContinued: true,
+    isTakenOver: true,
     opening: [],
     isStreamed: false,
     ...(status === 'cancelling' ? { interruption: 'cancelled' as const } : {}),

@@ -38,6 +38,7 @@ import {
   toNoSuchFile,
 } from './file-records.ts';
 import { readPage } from './lists.ts';
+import { removeCounted, type StoredBytesDeps } from './stored-bytes.ts';
 
 export const FILENAME_CHARACTERS_MAX = 1024;
 /** As at OpenAI: what a batch reads is kept for 30 days unless the request says otherwise. */
@@ -153,7 +154,7 @@ export async function listFiles(
   return { items: items.slice(0, page.limit), hasMore: items.length > page.limit };
 }
 
-export interface DeleteDeps extends Deps {
+export interface DeleteDeps extends Deps, StoredBytesDeps {
   readonly log: Log;
   readonly blobs: BlobStore;
   readonly detachFile: DetachFile;
@@ -179,6 +180,15 @@ export async function expireFile(deps: DeleteDeps, tenant: string, id: string): 
  * between leaves neither bytes nor vector stores that hold them.
  */
 async function removeFile(deps: DeleteDeps, scope: Scope, record: FileRecord): Promise<boolean> {
+  let isRemoved = false;
+  await removeCounted(deps, scope.tenant, async () => {
+    isRemoved = await removeRecord(deps, scope, record);
+    return isRemoved ? record.bytes : 0;
+  });
+  return isRemoved;
+}
+
+async function removeRecord(deps: DeleteDeps, scope: Scope, record: FileRecord): Promise<boolean> {
   const { id } = record;
   const note = toFileNote(
     scope.tenant,

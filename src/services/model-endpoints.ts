@@ -3,6 +3,7 @@
 import { ApiError } from '../errors.ts';
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
+import type { BeginCall, CallMeter } from '../providers/call-meter.ts';
 import { findEntry } from '../providers/catalogue/catalogue.ts';
 import {
   type AvailableProvider,
@@ -12,39 +13,125 @@ import {
   type RelayPath,
   type ResolvedModel,
   type Router,
+  toProviderName,
 } from '../providers/provider.ts';
 import { toEmbeddingHeaders, toParameterFields } from '../providers/routing/embedding-headers.ts';
+import { findUsage } from '../providers/usage-scan.ts';
+import { toCallTrace, toModelAttributes, toSpanProblem, toUsageAttributes } from '../runs/run-trace.ts';
 import type { Model } from '../schemas/generated/models.ts';
+import type { Span, Tracing } from '../tracing/tracing.ts';
 import type { Caller } from './caller.ts';
 import { toApiError } from './provider-errors.ts';
 
 type Deps = Pick<Ports, 'router' | 'log'>;
+type RelayDeps = Deps & { readonly beginCall: BeginCall; readonly tracing: Tracing };
+
+/** An answer: a whole document as text, or a response that streams. */
+export type RelayedReply =
+  | { readonly kind: 'stream'; readonly response: Response }
+  | {
+      readonly kind: 'document';
+      readonly status: number;
+      readonly contentType: string;
+      readonly text: string;
+    };
 
 /**
  * Hands the request to the provider of its model; fields that are not known here go along.
  * Errors: 400 without a model; the provider's own, in OpenAI's envelope.
  */
 export async function relay(
-  deps: Deps,
+  deps: RelayDeps,
   caller: Caller,
   path: RelayPath,
   body: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
-): Promise<Response> {
+): Promise<RelayedReply> {
   const model = readModel(deps, body);
   const isEmbedding = path === 'embeddings';
   const headers = isEmbedding ? toEmbeddingHeaders(caller.headers) : caller.headers;
   try {
     const resolved = deps.router.resolve(model, headers);
     const fields = isEmbedding ? toParameterFields(caller.headers) : {};
-    return await resolved.provider.relay(
-      path,
-      { ...body, ...fields, model: resolved.model },
-      toOptions(caller, resolved, signal),
+    const span = beginRelaySpan(deps, caller, isEmbedding ? 'embeddings' : 'chat', resolved);
+    const meter = traceCall(
+      deps.beginCall({
+        tenant: caller.scope.tenant,
+        keyId: caller.key?.id ?? null,
+        provider: toProviderName(resolved),
+        kind: isEmbedding ? 'embedding' : 'completion',
+        requestBytes: Number(caller.headers['content-length'] ?? 0),
+      }),
+      span,
     );
+    try {
+      const response = await resolved.provider.relay(
+        path,
+        { ...body, ...fields, model: resolved.model },
+        { ...toOptions(caller, resolved, signal), ...toCallTrace(span), meter },
+      );
+      const reply = await toReply(response, meter);
+      // Of a stream its end is told to the meter.
+      if (reply.kind === 'document') span.end();
+      return reply;
+    } catch (error) {
+      span.end(toSpanProblem(error));
+      throw error;
+    }
   } catch (error) {
     throw toApiError(error);
   }
+}
+
+function beginRelaySpan(
+  { tracing }: RelayDeps,
+  { trace }: Caller,
+  operation: string,
+  resolved: ResolvedModel,
+): Span {
+  const attributes = toModelAttributes(operation, resolved);
+  return tracing.start(`${operation} ${resolved.model}`, {
+    kind: 'client',
+    parent: trace ?? null,
+    attributes,
+  });
+}
+
+/** The span gets to know what the meter is told. */
+function traceCall(meter: CallMeter, span: Span): CallMeter {
+  if (span.context === null) return meter;
+  const { stream } = meter;
+  return {
+    answeredBy(provider) {
+      span.set({ 'gen_ai.provider.name': provider });
+      meter.answeredBy(provider);
+    },
+    usage(counts) {
+      span.set(toUsageAttributes(counts));
+      meter.usage(counts);
+    },
+    stream: {
+      begin: () => stream.begin(),
+      piece: (bytes) => stream.piece(bytes),
+      end() {
+        stream.end();
+        span.end();
+      },
+    },
+  };
+}
+
+/**
+ * A document becomes text: the router adds its headers to a `Response` by making a stream of its body, which costs more than
+ * everything else that is done here for a request.
+ */
+async function toReply(response: Response, meter: CallMeter): Promise<RelayedReply> {
+  const contentType = response.headers.get('content-type') ?? '';
+  if (!contentType.startsWith('application/json')) return { kind: 'stream', response };
+  const text = await response.text();
+  const counts = findUsage(text);
+  if (counts !== null) meter.usage(counts);
+  return { kind: 'document', status: response.status, contentType, text };
 }
 
 /** Errors: 400 where there is none, and the operator has none for such requests, or where it is no text. */

@@ -2,12 +2,18 @@
 
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
-import type { PassedRequest, Provider, ResolvedModel } from '../providers/provider.ts';
+import type { BeginCall } from '../providers/call-meter.ts';
+import {
+  type PassedRequest,
+  type Provider,
+  type ResolvedModel,
+  toProviderName,
+} from '../providers/provider.ts';
 import type { Caller } from './caller.ts';
 import type { NamedBody } from './pass-through-bodies.ts';
 import { toApiError } from './provider-errors.ts';
 
-type Deps = Pick<Ports, 'router'>;
+type Deps = Pick<Ports, 'router'> & { readonly beginCall: BeginCall };
 
 export interface PassThroughRequest extends Omit<PassedRequest, 'model' | 'body' | 'contentLength'> {
   readonly named: NamedBody;
@@ -32,7 +38,14 @@ export async function passThrough(
     const pass = toPass(resolved, named.model, request);
     const model = named.model === null ? null : resolved.model;
     const passed: PassedRequest = { ...request, model, ...named.toBody(model) };
-    return await pass(passed, { credentials: resolved.credentials, signal, requestId: caller.requestId });
+    const meter = deps.beginCall({
+      tenant: caller.scope.tenant,
+      keyId: caller.key?.id ?? null,
+      provider: toProviderName(resolved),
+      kind: 'completion',
+    });
+    const { requestId } = caller;
+    return await pass(passed, { credentials: resolved.credentials, signal, requestId, meter });
   } catch (error) {
     throw toApiError(error);
   }

@@ -6,7 +6,7 @@ import type { Ports } from '../ports.ts';
 import type { RunEvent } from '../runs/events.ts';
 import { toLeaseInsert } from '../runs/leases.ts';
 import { toMessageInsert } from '../runs/parts.ts';
-import type { RunEngine } from '../runs/run-engine.ts';
+import type { RunEngine, RunStart } from '../runs/run-engine.ts';
 import type { HeaderKeeper } from '../runs/run-headers.ts';
 import { type RunModel, resolveModel, searchesFromRequest } from '../runs/run-model.ts';
 import { NO_USAGE, type RunRecord, toRun, toThreadScope } from '../runs/run-records.ts';
@@ -20,9 +20,10 @@ import {
   WRITES_MAX,
   type Write,
 } from '../store/store.ts';
+import { toTraceparent } from '../tracing/trace-context.ts';
 import { type AssistantRecord, getAssistant } from './assistants.ts';
 import { attachToThread, checkMessageFiles, toSearchedFiles } from './attachments.ts';
-import type { Caller } from './caller.ts';
+import { type Caller, withRunSlot } from './caller.ts';
 import { type MessageRecord, toMessageRecord } from './message-records.ts';
 import { toMetadata } from './metadata.ts';
 import type { ThreadRecord } from './thread-records.ts';
@@ -68,11 +69,14 @@ export async function createRun(
   ]);
   const run = toRunRecord(deps, threadId, assistant, body);
   const model = resolveModel(deps.router, run.model, caller.headers);
-  const record = withCredentials(deps, run, model);
+  const record = withOrigin(deps, run, model, caller);
   const messages = toAdditionalMessages(deps, threadId, body);
-  await attachAdditional(deps, { ...caller, headers: model.headers }, thread.record, body);
-  await claimThread(deps, caller, thread, record, messages);
-  return start(deps, caller, record, model, { isStreamed: body.stream === true, includesContent }, []);
+  return await withRunSlot(caller, async (held) => {
+    await attachAdditional(deps, { ...caller, headers: model.headers }, thread.record, body);
+    await claimThread(deps, caller, thread, record, messages);
+    const reply = { isStreamed: body.stream === true, includesContent };
+    return start(deps, caller, { record, model, held }, reply, []);
+  });
 }
 
 /** Creates a thread with its messages, and a run on it. Errors: as `createRun`. */
@@ -87,27 +91,36 @@ export async function createThreadAndRun(
   // The run is looked at first: nothing of the thread is made for one that cannot be.
   const draft = toRunRecord(deps, '', assistant, body);
   const model = resolveModel(deps.router, draft.model, caller.headers);
-  const made = await toThreadRecords(deps, { ...caller, headers: model.headers }, given, 'thread');
-  const run: RunRecord = { ...draft, thread_id: made.thread.id };
-  const record = withCredentials(deps, run, model);
-  const thread: ThreadRecord = { ...made.thread, active_run_id: record.id };
-  const rest = await insertMessages(deps, caller.scope, thread.id, made.messages, WRITES_MAX - 3);
-  await deps.store.write([
-    toLease(deps, caller, record),
-    ...rest,
-    toRunInsert(caller.scope, record),
-    { kind: 'insert', collection: 'threads', scope: caller.scope, record: thread, isFresh: true },
-  ]);
-  return start(deps, caller, record, model, { isStreamed: body.stream === true, includesContent }, [
-    { event: 'thread.created', data: toThread(thread) },
-  ]);
+  return await withRunSlot(caller, async (held) => {
+    const made = await toThreadRecords(deps, { ...caller, headers: model.headers }, given, 'thread');
+    const run: RunRecord = { ...draft, thread_id: made.thread.id };
+    const record = withOrigin(deps, run, model, caller);
+    const thread: ThreadRecord = { ...made.thread, active_run_id: record.id };
+    const rest = await insertMessages(deps, caller.scope, thread.id, made.messages, WRITES_MAX - 3);
+    await deps.store.write([
+      toLease(deps, caller, record),
+      ...rest,
+      toRunInsert(caller.scope, record),
+      { kind: 'insert', collection: 'threads', scope: caller.scope, record: thread, isFresh: true },
+    ]);
+    const reply = { isStreamed: body.stream === true, includesContent };
+    return start(deps, caller, { record, model, held }, reply, [
+      { event: 'thread.created', data: toThread(thread) },
+    ]);
+  });
+}
+
+/** A run that is written, and what it is worked on with. */
+interface MadeRun {
+  readonly record: RunRecord;
+  readonly model: RunModel;
+  readonly held: Pick<RunStart, 'keyId' | 'slot'>;
 }
 
 function start(
   deps: RunDeps,
   caller: Caller,
-  record: RunRecord,
-  model: RunModel,
+  { record, model, held }: MadeRun,
   reply: ReplyOptions,
   before: readonly RunEvent[],
 ): StartedRun {
@@ -118,6 +131,7 @@ function start(
     resolveModel: model.resolve,
     requestId: caller.requestId,
     headers: model.headers,
+    ...held,
     isContinued: false,
     opening: [
       ...before,
@@ -134,9 +148,16 @@ function toLease(deps: RunDeps, { scope: { tenant }, headers }: Caller, run: Run
   return toLeaseInsert(deps, tenant, run, deps.runs.owner, kept);
 }
 
-function withCredentials(deps: RunDeps, run: RunRecord, model: RunModel): RunRecord {
+/** With what is kept of its request. */
+function withOrigin(deps: RunDeps, run: RunRecord, model: RunModel, { key, trace }: Caller): RunRecord {
   const isFromRequest = model.isFromRequest || searchesFromRequest(deps.embedders, run, model.headers);
-  return { ...run, internal: { ...run.internal, credentials_from_request: isFromRequest } };
+  const internal = {
+    ...run.internal,
+    credentials_from_request: isFromRequest,
+    ...(key === undefined ? {} : { key_id: key.id }),
+    ...(trace === undefined ? {} : { trace: toTraceparent(trace) }),
+  };
+  return { ...run, internal };
 }
 
 /** The run's own fields win over the assistant's; null is the assistant's too, as at OpenAI. */

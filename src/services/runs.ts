@@ -29,7 +29,7 @@ import {
   type Versioned,
   type Write,
 } from '../store/store.ts';
-import type { Caller } from './caller.ts';
+import { type Caller, withRunSlot } from './caller.ts';
 import { readPage, rethrowMissing } from './lists.ts';
 import { toMetadata } from './metadata.ts';
 import type { RunDeps, StartedRun } from './run-creation.ts';
@@ -187,28 +187,35 @@ export async function submitToolOutputs(
     status: 'queued' as const,
     required_action: null,
     expires_at: toSeconds(nowMs + deps.runs.expiresMs),
-    internal: { ...record.internal, credentials_from_request: isFromRequest },
+    internal: {
+      ...record.internal,
+      credentials_from_request: isFromRequest,
+      ...(caller.key === undefined ? {} : { key_id: caller.key.id }),
+    },
   };
   const kept = deps.headerKeeper.keep(headers, { tenant, runId: id });
-  const moved = await moveRun(deps, caller.scope, found, change, [
-    toStepUpdate(tenant, step),
-    toLeaseClaim(deps, id, deps.runs.owner, kept),
-  ]).catch(rethrowMoved(id));
-  const run = toRun(moved.record);
-  const stream = deps.runs.start({
-    tenant,
-    run: moved,
-    resolveModel: model.resolve,
-    requestId: caller.requestId,
-    headers: model.headers,
-    isContinued: true,
-    opening: [
-      { event: 'thread.run.step.completed', data: toStep(step) },
-      { event: 'thread.run.queued', data: run },
-    ],
-    isStreamed: body.stream === true,
+  return await withRunSlot(caller, async (held) => {
+    const moved = await moveRun(deps, caller.scope, found, change, [
+      toStepUpdate(tenant, step),
+      toLeaseClaim(deps, id, deps.runs.owner, kept),
+    ]).catch(rethrowMoved(id));
+    const run = toRun(moved.record);
+    const stream = deps.runs.start({
+      tenant,
+      run: moved,
+      resolveModel: model.resolve,
+      requestId: caller.requestId,
+      headers: model.headers,
+      ...held,
+      isContinued: true,
+      opening: [
+        { event: 'thread.run.step.completed', data: toStep(step) },
+        { event: 'thread.run.queued', data: run },
+      ],
+      isStreamed: body.stream === true,
+    });
+    return { run, stream };
   });
-  return { run, stream };
 }
 
 /**

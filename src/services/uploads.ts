@@ -20,6 +20,7 @@ import { type BlobDraft, rethrowGivenUp } from './blob-drafts.ts';
 import { toExpirationDelete, toExpirationInsert } from './expirations.ts';
 import { type FilePurpose, toFile } from './file-records.ts';
 import { checkFilename, toFileWrites } from './files.ts';
+import { removeCounted, type StoredBytesDeps } from './stored-bytes.ts';
 import { checkMd5, findParts, freeParts } from './upload-parts.ts';
 import {
   getPending,
@@ -34,7 +35,7 @@ import {
 } from './upload-records.ts';
 
 type Deps = Pick<Ports, 'store' | 'clock' | 'ids' | 'log'>;
-type DepsWithBlobs = Deps & { readonly blobs: BlobStore };
+type DepsWithBlobs = Deps & StoredBytesDeps & { readonly blobs: BlobStore };
 
 /** Parts that come at the same time change one record: each round, one of them does. */
 const ATTEMPTS_MAX = 200;
@@ -204,9 +205,12 @@ export async function expireUpload(deps: DepsWithBlobs, tenant: string, id: stri
       await freeParts(deps, scope, id, found.record.internal.used);
       return null;
     }
-    await deps.store
-      .update<UploadRecord>('uploads', scope, id, { status: 'expired' }, { ifVersion: found.version })
-      .catch(ignoreLostRace);
+    await removeCounted(deps, tenant, async () => {
+      const isExpired = await deps.store
+        .update<UploadRecord>('uploads', scope, id, { status: 'expired' }, { ifVersion: found.version })
+        .then(() => true, ignoreLostRace);
+      return isExpired ? found.record.internal.bytes : 0;
+    });
   }
   throw new Error(`Upload ${id} changes all the time.`);
 }
@@ -224,7 +228,7 @@ async function endUpload(
   status: 'completed' | 'cancelled',
   { used, writes, file }: Ending,
 ): Promise<Upload> {
-  const record = await changePending(deps, scope, id, ({ internal }) => ({
+  const record = await changeCounted(deps, scope, id, file?.bytes ?? 0, ({ internal }) => ({
     change: { status, internal: { ...internal, used } },
     before: [],
     after: writes,
@@ -237,6 +241,23 @@ async function endUpload(
     deps.log.warn('parts not freed yet', { uploadId: id, ...toLogFields(error) });
   }
   return toUpload(record, file);
+}
+
+/** Ends an upload of whose bytes so many stay. */
+async function changeCounted(
+  deps: DepsWithBlobs,
+  scope: Scope,
+  id: string,
+  keptBytes: number,
+  toChange: (upload: UploadRecord) => Change,
+): Promise<UploadRecord> {
+  let changed: UploadRecord | null = null;
+  await removeCounted(deps, scope.tenant, async () => {
+    changed = await changePending(deps, scope, id, toChange);
+    return changed.internal.bytes - keptBytes;
+  });
+  if (changed === null) throw new Error(`upload ${id} was not changed`);
+  return changed;
 }
 
 interface Change {

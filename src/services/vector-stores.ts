@@ -145,6 +145,8 @@ export async function deleteVectorStore(
   scope: Scope,
   id: string,
 ): Promise<DeleteVectorStoreResponse> {
+  // A name that no store can have makes no note either.
+  await getVectorStore(deps, scope, id);
   const note: StoreDeletionRecord = { id, kind: 'vector_store', tenant: scope.tenant };
   try {
     await deps.store.write([

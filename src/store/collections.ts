@@ -51,6 +51,12 @@ export const COLLECTIONS = Object.freeze({
   loose_blobs: { parented: false, filters: [], metadataFilter: false },
   /** How far a copy into this store has come (`mover/`). Scope: `SYSTEM_TENANT`. */
   copies: { parented: false, filters: [], metadataFilter: false },
+  /** Of a server with keys (`access/`). Scope: `SYSTEM_TENANT`. */
+  projects: { parented: false, filters: [], metadataFilter: false },
+  /** Their hashes, and what they may do. Scope: `SYSTEM_TENANT`. */
+  api_keys: { parented: false, filters: [], metadataFilter: false },
+  /** What projects have stored, under their tenants' names. Scope: `SYSTEM_TENANT`. */
+  usages: { parented: false, filters: [], metadataFilter: false },
 } satisfies Record<string, CollectionSpec>);
 
 export type CollectionName = keyof typeof COLLECTIONS;

@@ -21,6 +21,11 @@ describeCassandra('understudy migrate', () => {
     async () => {
       const cluster = { contactPoint: cassandra.contactPoint, keyspace: cassandra.toFreshKeyspace() };
       const migrate = () => runCommand(['migrate', ...toStoreFlags(cluster)], { withinMs: TEST_MS });
+      const check = () =>
+        runCommand(['check', '--port', '0', ...toStoreFlags(cluster)], { withinMs: TEST_MS });
+      expect(await check()).toMatchObject({ code: 0, stdout: expect.stringContaining('is not there yet') });
+      // And it is not there after having been looked for.
+      expect(await check()).toMatchObject({ code: 0, stdout: expect.stringContaining('is not there yet') });
       const first = await migrate();
       expect(first.code).toBe(0);
       expect(first.stdout).toMatch(/^Made: [a-z0-9-]+(, [a-z0-9-]+)*\.\n$/);
@@ -29,6 +34,7 @@ describeCassandra('understudy migrate', () => {
       expect(await readMigrations(cluster.keyspace)).toEqual(made.toSorted());
       const second = await migrate();
       expect(second).toMatchObject({ code: 0, stdout: 'Everything is there.\n', stderr: '' });
+      expect(await check()).toMatchObject({ code: 0, stdout: expect.stringContaining('has all tables') });
       const server = await startOnCassandra(cluster);
       expect(server.output()).not.toContain('tables made');
       expect(await server.call('GET', '/ready')).toMatchObject({ status: 200, json: { store: 'cassandra' } });

@@ -15,12 +15,15 @@ import { composeRetrieval } from '../../src/compose-retrieval.ts';
 import { ApiError, toErrorBody } from '../../src/errors.ts';
 import { createIds } from '../../src/ids.ts';
 import { sweepIngests } from '../../src/ingest/ingest-recovery.ts';
+import { createPlainMetrics } from '../../src/metrics/create-metrics.ts';
+import { createMeters } from '../../src/metrics/meters.ts';
 import type { Ports } from '../../src/ports.ts';
 import { createOpenAiProvider } from '../../src/providers/openai/openai-provider.ts';
 import { createUpstream } from '../../src/providers/outbound/upstream.ts';
 import { createRehearsalProvider } from '../../src/providers/rehearsal/rehearsal-provider.ts';
 import { createRouter } from '../../src/providers/routing/router.ts';
 import { createHostCheck } from '../../src/routes/manners.ts';
+import { createRequestSpans } from '../../src/routes/request-spans.ts';
 import { createValidator } from '../../src/routes/validation.ts';
 import { createLeaseWatch } from '../../src/runs/lease-watch.ts';
 import { toOwner } from '../../src/runs/leases.ts';
@@ -38,6 +41,7 @@ import { expireUpload } from '../../src/services/uploads.ts';
 import { detachFile } from '../../src/services/vector-store-files.ts';
 import { expireVectorStore } from '../../src/services/vector-stores.ts';
 import type { Store } from '../../src/store/store.ts';
+import { NO_TRACING } from '../../src/tracing/tracing.ts';
 import { makeSqliteDirectory, type SqliteDirectory } from '../store/sqlite-directory.ts';
 import { createExactVectorIndex } from '../support/exact-vector-index.ts';
 import { createCountedOpener, SILENT_LOG, toId } from './fixture.ts';
@@ -173,8 +177,15 @@ export async function startAstraServer(opener: TenantOpener): Promise<AstraServe
           finishDeletions({ ...deps, store }),
     ),
   ].map((sweep) => startSweeper(log, 'not swept', SWEEP_MS, sweep));
+  const meters = createMeters(createPlainMetrics());
   const handle = createServer({
     ...deps,
+    beginCall: meters.beginCall,
+    http: meters.http,
+    tracing: NO_TRACING,
+    spans: createRequestSpans(NO_TRACING),
+    renderMetrics: () => Promise.resolve(''),
+    checkMetricsAccess: () => undefined,
     drafts,
     detachFile: detach,
     fileBytesMax: 16 * MIB,

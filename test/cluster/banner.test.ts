@@ -36,6 +36,14 @@ describe('the start page', () => {
   });
 });
 
+test('the start page says how clients come in where they need keys, and that there is HTTPS', () => {
+  const page = toBanner({ ...STARTED, url: 'https://0.0.0.0:8700/', hasKeys: true });
+  expect(page).toContain('understudy keys create --project NAME');
+  expect(page).toContain("baseURL: 'https://localhost:8700/v1', apiKey: 'sk-understudy-…'");
+  expect(page).toContain("-H 'authorization: Bearer sk-understudy-…'");
+  expect(toBanner(STARTED)).not.toContain('keys create');
+});
+
 test('the start page names the other providers that there are keys for', () => {
   expect(toBanner(STARTED)).not.toContain('Providers');
   expect(toBanner({ ...STARTED, providers: ['Anthropic', 'Groq'] })).toContain(

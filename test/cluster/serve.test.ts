@@ -88,12 +88,13 @@ test.skipIf(!isLinux)('several workers serve one set of data', async () => {
 
 test('data that cannot be had is a clear end, and no start over and over', async () => {
   const sinceMs = performance.now();
-  const [options, place] = {
-    sqlite: [{ dataDirectory: '/dev/null/here' }, '/dev/null/here'] as const,
-    cassandra: [{ flags: ['--cassandra-local-datacenter', 'nowhere'] }, "'nowhere'"] as const,
-    astra: [{ env: { ASTRA_DB_APPLICATION_TOKEN: 'AstraCS:x:y' } }, 'Incorrect Astra token'] as const,
+  // A folder is the operator's to mend; a cluster that does not answer may answer the next start.
+  const [options, place, code] = {
+    sqlite: [{ dataDirectory: '/dev/null/here' }, '/dev/null/here', 2] as const,
+    cassandra: [{ flags: ['--cassandra-local-datacenter', 'nowhere'] }, "'nowhere'", 1] as const,
+    astra: [{ env: { ASTRA_DB_APPLICATION_TOKEN: 'AstraCS:x:y' } }, 'Incorrect Astra token', 1] as const,
   }[readTestEngine()];
-  const reason = new RegExp(`ended with code 1 before it listened.*understudy: .*${place}`, 's');
+  const reason = new RegExp(`ended with code ${code} before it listened.*understudy: .*${place}`, 's');
   await expect(startServer(options)).rejects.toThrow(reason);
   expect(performance.now() - sinceMs).toBeLessThan(10_000);
 });

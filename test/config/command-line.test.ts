@@ -21,6 +21,8 @@ describe('which command', () => {
     [['copy', '--from', 'sqlite:a', '--to', 'sqlite:b'], 'copy'],
     [['copy', '--from', 'sqlite:a', '--to', 'sqlite:b', '--tenant', 'x', '--verify-only'], 'copy'],
     [['--from', 'sqlite:a', 'copy', '--cassandra-username', 'u'], 'copy'],
+    [['keys', 'create', '--project', 'x', '--scope', 'read', '--scope', 'run'], 'keys'],
+    [['keys', 'revoke', 'key_x', '--data', 'd'], 'keys'],
     [['-h'], 'help'],
   ] as const)('%p is %s', (argv, command) => {
     expect(parseCommandLine([...argv])).toMatchObject({ command, problems: [] });
@@ -31,6 +33,8 @@ describe('which command', () => {
     [['frobnicate'], "There is no command 'frobnicate'. See --help."],
     [['serve', 'now'], "'now' is one word too many after 'serve'."],
     [['--from', 'sqlite:a'], "--from goes with the command 'copy' only."],
+    [['--project', 'x'], "--project goes with the command 'keys' only."],
+    [['copy', '--from', 'a', '--to', 'b', '--json'], "--json goes with the command 'keys' only."],
     [['copy', '--verfy-only'], 'There is no flag --verfy-only. Did you mean --verify-only?'],
     [['copy', '--from'], '--from needs a value.'],
   ] as const)('%p is none', (argv, problem) => {

@@ -3,12 +3,31 @@ import { inspect } from 'node:util';
 import { type Config, ConfigError, parseConfig } from '../../src/config/config.ts';
 import type { Environment } from '../../src/config/config-sources.ts';
 import { SETTING_NAMES, SETTINGS, type SettingName, toVariable } from '../../src/config/settings.ts';
+import { AUTHORITY, CERTIFICATE, CERTIFICATE_KEY } from '../support/certificate.ts';
 
 const FILE = 'settings.yaml';
+
+/** Files that settings name, which are looked at. */
+const PEM_FILES: Readonly<Record<string, string>> = {
+  'a.pem': CERTIFICATE,
+  '/etc/a.pem': CERTIFICATE,
+  'a.key': CERTIFICATE_KEY,
+  '/etc/a.key': CERTIFICATE_KEY,
+  'ca.pem': AUTHORITY,
+  '/etc/ca.pem': AUTHORITY,
+};
+/** What a setting does not come without. */
+const COMPANIONS: Readonly<Partial<Record<SettingName, Environment>>> = {
+  tlsCert: { UNDERSTUDY_TLS_KEY: 'a.key' },
+  tlsKey: { UNDERSTUDY_TLS_CERT: 'a.pem' },
+  tlsCa: { UNDERSTUDY_TLS_KEY: 'a.key', UNDERSTUDY_TLS_CERT: 'a.pem' },
+};
 
 /** What the settings come to, with the text of `settings.yaml` if there is one. */
 function parse(argv: readonly string[], env: Environment = {}, file?: string, path = FILE): Config {
   return parseConfig(file === undefined ? argv : ['--config', path, ...argv], env, (asked) => {
+    const pem = PEM_FILES[asked];
+    if (pem !== undefined) return pem;
     if (file === undefined || asked !== path) throw new Error(`ENOENT: no such file, open '${asked}'`);
     return file;
   });
@@ -31,6 +50,22 @@ const SAMPLES: Readonly<
   host: [
     ['localhost', 'localhost', 'localhost'],
     ['127.0.0.9', '127.0.0.9', '127.0.0.9'],
+  ],
+  metricsAllow: [
+    ['10.0.0.0/8', '[10.0.0.0/8]', ['10.0.0.0/8']],
+    ['fd00::1', '"fd00::1"', ['fd00::1']],
+  ],
+  tlsCert: [
+    ['a.pem', 'a.pem', 'a.pem'],
+    ['/etc/a.pem', '/etc/a.pem', '/etc/a.pem'],
+  ],
+  tlsKey: [
+    ['a.key', 'a.key', 'a.key'],
+    ['/etc/a.key', '/etc/a.key', '/etc/a.key'],
+  ],
+  tlsCa: [
+    ['ca.pem', 'ca.pem', 'ca.pem'],
+    ['/etc/ca.pem', '/etc/ca.pem', '/etc/ca.pem'],
   ],
   port: [
     ['9000', '9000', 9000],
@@ -180,30 +215,33 @@ describe.each([...SETTING_NAMES])('%s', (name) => {
   const second = samples[1] ?? first;
   if (first === undefined || second === undefined) throw new Error(`${name} has no samples`);
 
+  const rest = COMPANIONS[name] ?? {};
+
   test('has its default where nothing sets it', () => {
     expect(parse([]).settings[name]).toEqual(fallback);
   });
 
   test('is set by its flag, in both spellings', () => {
-    expect(parse([`--${flag}=${first[0]}`]).settings[name]).toEqual(first[2] as never);
+    expect(parse([`--${flag}=${first[0]}`], rest).settings[name]).toEqual(first[2] as never);
     const { argument } = SETTINGS[name];
-    if (argument !== null) expect(parse([`--${flag}`, first[0]]).settings[name]).toEqual(first[2] as never);
+    if (argument !== null)
+      expect(parse([`--${flag}`, first[0]], rest).settings[name]).toEqual(first[2] as never);
   });
 
   test('is set by its variable, and by its place in a file', () => {
-    expect(parse([], { [variable]: first[0] }).settings[name]).toEqual(first[2] as never);
-    expect(parse([], {}, `${flag}: ${first[1]}\n`).settings[name]).toEqual(first[2] as never);
+    expect(parse([], { ...rest, [variable]: first[0] }).settings[name]).toEqual(first[2] as never);
+    expect(parse([], rest, `${flag}: ${first[1]}\n`).settings[name]).toEqual(first[2] as never);
   });
 
   test('takes the flag over the variable, and the variable over the file', () => {
-    const env = { [variable]: second[0] };
+    const env = { ...rest, [variable]: second[0] };
     const file = `${flag}: ${first[1]}\n`;
     expect(parse([], env, file).settings[name]).toEqual(second[2] as never);
     expect(parse([`--${flag}=${first[0]}`], env, file).settings[name]).toEqual(first[2] as never);
   });
 
   test('is unset where its variable is empty', () => {
-    expect(parse([], { [variable]: ' ' }, `${flag}: ${first[1]}\n`).settings[name]).toEqual(
+    expect(parse([], { ...rest, [variable]: ' ' }, `${flag}: ${first[1]}\n`).settings[name]).toEqual(
       first[2] as never,
     );
   });
@@ -283,7 +321,7 @@ describe('what is refused, and in which words', () => {
       [['--cassandra-replication', 'three']],
       '--cassandra-replication must be data centres and copies like dc1:3, not ["three"].',
     ],
-    [[['--auth', 'keys']], "--auth: 'keys' is not built yet. There is none or astra."],
+    [[['--auth', 'key']], '--auth must be none, keys or astra, not "key".'],
     [[['--store', 'mysql']], '--store must be sqlite, cassandra or astra, not "mysql".'],
     [
       [['--cors-origin', 'app.example']],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { readModelSettings } from '../../src/config/model-settings.ts';
-import type { EmbeddingModel } from '../../src/providers/embedder.ts';
+import type { EmbedCall, EmbeddingModel } from '../../src/providers/embedder.ts';
 import { embedTexts } from '../../src/providers/embeddings/embedding-batches.ts';
 import { estimateEmbeddingTokens, splitWindows } from '../../src/providers/embeddings/embedding-windows.ts';
 import { createEmbedders, OPENAI_EMBEDDING } from '../../src/providers/embeddings/embeddings.ts';
@@ -14,6 +14,10 @@ import { NO_MODEL_SETTINGS } from '../../src/providers/routing/provider-settings
 import { createRouter } from '../../src/providers/routing/router.ts';
 
 const LIMITS = { textsMax: 4, tokensMax: 1000, textTokensMax: 100, dimensions: null };
+
+function toCall(): EmbedCall {
+  return { signal: new AbortController().signal, requestId: 'req_1', tenant: 'test', keyId: null };
+}
 
 /** A vector that tells whose it is: its direction is the text's number. */
 function toVector(text: string): number[] {
@@ -288,7 +292,7 @@ describe('createEmbedders', () => {
     };
     const embedder = create(null).resolve({ model: 'm', dimensions: 2 }, headers);
     expect(embedder.fromRequest).toBe(true);
-    await embedder.embed(['text 1'], { signal: new AbortController().signal, requestId: 'req_1' });
+    await embedder.embed(['text 1'], toCall());
     expect(calls[0]?.body).toEqual({
       model: 'm',
       input: ['text 1'],
@@ -309,7 +313,7 @@ describe('createEmbedders', () => {
     calls.length = 0;
     const headers = { authorization: 'Bearer sk-chat', 'embedding-param-base-url': 'http://127.0.0.1:9/v1' };
     const embedder = create(null, 'sk-operator').resolve({ model: 'm', dimensions: null }, headers);
-    await embedder.embed(['text 1'], { signal: new AbortController().signal, requestId: 'req_1' });
+    await embedder.embed(['text 1'], toCall());
     expect(calls[0]?.options.credentials.apiKey).toBeNull();
   });
 });

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { connect } from 'node:net';
+import { toServedOperations } from '../../src/schemas/openapi-document.ts';
 import { type Answer, startServer, type TestServer } from '../support/server.ts';
 
 const MODEL = 'understudy/rehearsal';
@@ -301,6 +302,19 @@ describe('other origins', () => {
     expect(answer.headers.get('access-control-allow-origin')).toBe(ORIGIN);
     expect(answer.headers.get('x-request-id')).toStartWith('req_');
   });
+});
+
+describe('an id that is longer than any can be', () => {
+  for (const [operationId, { method, path }] of toServedOperations()) {
+    // The names of models are anybody's.
+    if (!path.includes('_id}') || path.includes('{model}')) continue;
+    test(`is unknown: ${operationId}`, async () => {
+      const long = `/v1${path.replace(/\{\w+\}/g, 'x'.repeat(4_000))}`;
+      const { status, json } = await server.call(method, long, method === 'POST' ? {} : undefined);
+      expect([400, 404, 415]).toContain(status);
+      expect(json.error.message).toMatch(/\S/);
+    });
+  }
 });
 
 describe('lists while several clients insert at once', () => {

@@ -58,6 +58,7 @@ export async function relayChat(
       // The prompt was paid for by each.
       toUsage: sumUsage,
       onLeave: () => abort.abort(),
+      meter: call.meter,
     });
   } catch (error) {
     // One choice has failed: nobody waits for the others.

@@ -15,6 +15,8 @@ export interface AiSdkProviderOptions extends Omit<SenderDeps, 'provider'> {
   readonly ids: Ids;
   readonly log?: Log;
   readonly retryPolicy?: RetryPolicy;
+  /** Told of each call that is made again. */
+  readonly onRetry?: (provider: string) => void;
   /** In [0, 1), for the spread of retries. */
   readonly random?: () => number;
 }
@@ -55,7 +57,7 @@ export async function openAccess(
 
 /** Calls until it works; the answer has not begun to be given on. Throws the last error, or the signal's reason. */
 export function retry<T>(
-  { protocol, options: { log, retryPolicy = RETRY_POLICY, random = Math.random } }: ProviderParts,
+  { protocol, options: { log, retryPolicy = RETRY_POLICY, onRetry, random = Math.random } }: ProviderParts,
   { signal, requestId, credentials }: CallOptions,
   attempt: () => Promise<T>,
 ): Promise<T> {
@@ -66,6 +68,7 @@ export function retry<T>(
     mayRetry: mayTryAgain,
     onRetry: ({ kind, status }, waitMs) => {
       const provider = credentials.style?.provider ?? protocol.id;
+      onRetry?.(provider);
       log?.warn('provider.retry', { requestId, provider, kind, status, waitMs: Math.round(waitMs) });
     },
   });

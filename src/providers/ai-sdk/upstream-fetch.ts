@@ -44,6 +44,7 @@ export async function sendUpstream(
     },
     ...(call.credentials.baseUrlFromRequest === true ? { hostFromRequest: true } : {}),
     requestId: call.requestId,
+    ...(call.traceparent === undefined ? {} : { traceparent: call.traceparent }),
     signal: call.signal,
   });
   if (answer.status >= 400) {

@@ -5,6 +5,7 @@
  */
 
 import type OpenAI from 'openai';
+import type { CallMeter, TokenCounts } from '../call-meter.ts';
 import {
   type ChatEvent,
   type ChatMessage,
@@ -144,6 +145,10 @@ export function toWireUsage(usage: ChatUsage): OpenAI.CompletionUsage {
   };
 }
 
+export function toTokenCounts({ promptTokens, completionTokens, cachedTokens = 0 }: ChatUsage): TokenCounts {
+  return { promptTokens, completionTokens, cachedTokens };
+}
+
 /** The usage of several choices together; null where none was counted. `choices` have one prompt each. */
 export function sumUsage(choices: readonly ChatUsage[]): ChatUsage | null {
   if (choices.length === 0) return null;
@@ -174,12 +179,14 @@ export interface ChatAnswer {
   readonly toUsage: (choices: readonly ChatUsage[]) => ChatUsage | null;
   /** Called where whoever asked leaves amid a stream. */
   readonly onLeave: () => void;
+  /** Of a stream. */
+  readonly meter?: CallMeter | undefined;
 }
 
 /** Throws what the choices throw, where the answer is a document; a stream ends with an error event instead. */
 export async function toChatResponse(answer: ChatAnswer): Promise<Response> {
   if (answer.isStream) {
-    return new Response(toByteStream(toFrames(answer), answer.onLeave), {
+    return new Response(toByteStream(toFrames(answer), answer), {
       headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' },
     });
   }
@@ -206,23 +213,39 @@ async function* toFrames(answer: ChatAnswer): AsyncGenerator<string, void, undef
     yield toErrorFrame(error);
     return;
   }
-  const usage = answer.includesUsage ? answer.toUsage(usages) : null;
-  if (usage !== null) yield toFrame(toUsageChunk(head, usage));
+  const usage = answer.toUsage(usages);
+  if (usage !== null) answer.meter?.usage(toTokenCounts(usage));
+  if (usage !== null && answer.includesUsage) yield toFrame(toUsageChunk(head, usage));
   yield 'data: [DONE]\n\n';
 }
 
 function toByteStream(
   frames: AsyncGenerator<string, void, undefined>,
-  onLeave: () => void,
+  { onLeave, meter }: Pick<ChatAnswer, 'onLeave' | 'meter'>,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await frames.next();
-      if (done === true) controller.close();
-      else controller.enqueue(encoder.encode(value));
+      meter?.stream.begin();
+      try {
+        const { done, value } = await frames.next();
+        if (done === true) {
+          meter?.stream.end();
+          controller.close();
+          return;
+        }
+        const bytes = encoder.encode(value);
+        meter?.stream.piece(bytes.byteLength);
+        controller.enqueue(bytes);
+      } catch (error) {
+        meter?.stream.end();
+        throw error;
+      }
     },
-    cancel: onLeave,
+    cancel() {
+      meter?.stream.end();
+      onLeave();
+    },
   });
 }
 

@@ -1,7 +1,9 @@
 /** Texts to vectors in batches: each vector belongs to its text, whatever order the answers come back in. */
 
+import type { TokenCounts } from '../call-meter.ts';
 import { parseJson, toList, toRecord } from '../json-values.ts';
 import { ProviderError } from '../provider.ts';
+import { findUsage } from '../usage-scan.ts';
 import { estimateEmbeddingTokens, splitWindows } from './embedding-windows.ts';
 
 /** One call of the model. */
@@ -13,6 +15,8 @@ export interface BatchLimits {
   readonly textTokensMax: number;
   /** What every vector must have; null: what the first one has. */
   readonly dimensions: number | null;
+  /** Told what each call cost, where the provider counts. */
+  readonly onUsage?: (counts: TokenCounts) => void;
 }
 
 /** Batches of one `embed` that are under way at once. */
@@ -74,7 +78,10 @@ async function embedBatch(
 ): Promise<Float32Array[]> {
   try {
     const response = await call(batch.map(({ text }) => text));
-    return readVectors(await response.text(), batch.length);
+    const text = await response.text();
+    const counts = limits.onUsage === undefined ? null : findUsage(text);
+    if (counts !== null) limits.onUsage?.(counts);
+    return readVectors(text, batch.length);
   } catch (error) {
     if (halvingsLeft === 0 || !isTooLong(error)) throw error;
     return await embedHalves(batch, call, limits, halvingsLeft - 1);

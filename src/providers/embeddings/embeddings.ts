@@ -5,9 +5,16 @@
  */
 
 import { ApiError } from '../../errors.ts';
+import type { BeginCall } from '../call-meter.ts';
 import { findEntry, findEntryByUrl } from '../catalogue/catalogue.ts';
 import type { Embedder, EmbeddingModel } from '../embedder.ts';
-import { ProviderError, type RequestHeaders, type ResolvedModel, type Router } from '../provider.ts';
+import {
+  ProviderError,
+  type RequestHeaders,
+  type ResolvedModel,
+  type Router,
+  toProviderName,
+} from '../provider.ts';
 import { isOpenAiHost, OPENAI_BASE_URL } from '../routing/base-url.ts';
 import { toEmbeddingHeaders, toParameterFields } from '../routing/embedding-headers.ts';
 import { type EmbeddingCall, embedTexts } from './embedding-batches.ts';
@@ -44,8 +51,10 @@ export interface Embedders {
 export function createEmbedders(deps: {
   readonly router: Router;
   readonly configured: EmbeddingModel | null;
+  /** Told of each call; absent: nobody counts. */
+  readonly beginCall?: BeginCall;
 }): Embedders {
-  const { router, configured } = deps;
+  const { router, configured, beginCall } = deps;
   return {
     readNamed,
     choose(headers) {
@@ -58,7 +67,7 @@ export function createEmbedders(deps: {
     },
     resolve(model, headers) {
       const resolved = router.resolve(model.model, toEmbeddingHeaders(headers));
-      return createEmbedder(model, resolved, toParameterFields(headers));
+      return createEmbedder(model, resolved, toParameterFields(headers), beginCall);
     },
   };
 }
@@ -67,6 +76,7 @@ function createEmbedder(
   model: EmbeddingModel,
   resolved: ResolvedModel,
   fields: Readonly<Record<string, unknown>>,
+  beginCall: BeginCall | undefined,
 ): Embedder {
   const textTokensMax = findWindowTokens(model.model);
   const ownMax = resolved.credentials.style?.quirks.embeddingTextsMax ?? BATCH_TEXTS_MAX;
@@ -77,7 +87,9 @@ function createEmbedder(
     batchTextsMax,
     batchTokensMax: BATCH_TOKENS_MAX,
     textTokensMax,
-    embed(texts, { signal, requestId }) {
+    embed(texts, { signal, requestId, tenant, keyId }) {
+      const provider = toProviderName(resolved);
+      const meter = beginCall?.({ tenant, keyId, provider, kind: 'embedding' });
       const call: EmbeddingCall = async (inputs) => {
         const body = {
           ...fields,
@@ -87,13 +99,15 @@ function createEmbedder(
           ...(model.dimensions === null ? {} : { dimensions: model.dimensions }),
         };
         const { credentials } = resolved;
-        return await resolved.provider.relay('embeddings', body, { credentials, signal, requestId });
+        const call = { credentials, signal, requestId, ...(meter ? { meter } : {}) };
+        return await resolved.provider.relay('embeddings', body, call);
       };
       return embedTexts(texts, call, {
         textsMax: batchTextsMax,
         tokensMax: BATCH_TOKENS_MAX,
         textTokensMax,
         dimensions: model.dimensions,
+        ...(meter ? { onUsage: (counts) => meter.usage(counts) } : {}),
       });
     },
   };

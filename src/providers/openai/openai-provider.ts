@@ -3,6 +3,7 @@
 import type { Clock } from '../../clock.ts';
 import type { Ids } from '../../ids.ts';
 import type { Log } from '../../log.ts';
+import type { CallMeter } from '../call-meter.ts';
 import { type JsonRecord, parseJson, toList, toRecord, toText } from '../json-values.ts';
 import type { Upstream } from '../outbound/upstream.ts';
 import { DOCUMENT_BYTES_MAX, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
@@ -40,6 +41,8 @@ export interface OpenAiProviderOptions {
   readonly ids: Ids;
   readonly log?: Log;
   readonly retryPolicy?: RetryPolicy;
+  /** Told of each call that is made again. */
+  readonly onRetry?: (provider: string) => void;
   /** How long usage is waited for after a finish reason. */
   readonly trailerMs?: number;
   /** In [0, 1), for the spread of retries. */
@@ -190,6 +193,10 @@ class CallRepair implements RepairOptions {
 
   get toolNames(): ReadonlySet<string> {
     return toToolNames(this.body.tools);
+  }
+
+  get meter(): CallMeter | undefined {
+    return this.call.meter;
   }
 
   get context(): ErrorContext {

@@ -3,6 +3,7 @@
 import type { Clock } from '../../clock.ts';
 import type { UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { type CallOptions, type PassedRequest, ProviderError } from '../provider.ts';
+import { findUsage } from '../usage-scan.ts';
 import { checkDocument, createRelayStream, refuseHtml, STREAM_INIT } from './relay.ts';
 import { createStreamRepair, type RepairOptions } from './reply-repair.ts';
 import { isConnection, type Retry, type Send, toContext } from './send.ts';
@@ -46,7 +47,13 @@ export function createPass(deps: { readonly send: Send; readonly retry: Retry; r
 
 /** Nothing is mended here but what an error says. */
 function toRepair(call: CallOptions, clock: Clock): RepairOptions {
-  return { isExact: true, toolNames: NO_NAMES, createCallId: () => '', context: toContext(call, clock) };
+  return {
+    isExact: true,
+    toolNames: NO_NAMES,
+    createCallId: () => '',
+    context: toContext(call, clock),
+    meter: call.meter,
+  };
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set();
@@ -61,7 +68,11 @@ async function toPassedResponse(
   if (contentType.includes('text/event-stream')) {
     // Only completions say themselves that they are whole; other streams end with their last event.
     const needsFinish = path.startsWith('completions');
-    return new Response(createRelayStream(answer, createStreamRepair(repair), needsFinish), STREAM_INIT);
+    const stream = createRelayStream(answer, createStreamRepair(repair), {
+      needsFinish,
+      meter: repair.meter,
+    });
+    return new Response(stream, STREAM_INIT);
   }
   const headers = toPassedHeaders(answer.headers);
   if (answer.status === 204) {
@@ -71,6 +82,8 @@ async function toPassedResponse(
   const announced = Number(answer.headers.get('content-length') ?? Number.NaN);
   if (contentType.includes('json') && announced <= CHECKED_BYTES_MAX) {
     const text = checkDocument(await answer.readText(CHECKED_BYTES_MAX), repair);
+    const counts = repair.meter === undefined ? null : findUsage(text);
+    if (counts !== null) repair.meter?.usage(counts);
     return new Response(text, { status: answer.status, headers });
   }
   const stream = toByteStream(answer, contentType.includes('json'));

@@ -1,8 +1,10 @@
 /** Requests handed through to an OpenAI-compatible server: the bytes as they come, only ends made sure of. */
 
+import type { CallMeter } from '../call-meter.ts';
 import { parseJson, toList, toRecord } from '../json-values.ts';
 import { DOCUMENT_BYTES_MAX, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { ProviderError } from '../provider.ts';
+import { findUsageInPieces } from '../usage-scan.ts';
 import { type ErrorContext, holdsError, toInlineError } from './error-mapping.ts';
 import { createFrameCutter } from './frame-cutter.ts';
 import {
@@ -53,7 +55,11 @@ export async function toStreamResponse(answer: UpstreamAnswer, repair: RepairOpt
     return new Response(toEventStream(text, repair.context), STREAM_INIT);
   }
   refuseHtml(answer);
-  return new Response(createRelayStream(answer, createStreamRepair(repair), true), STREAM_INIT);
+  const stream = createRelayStream(answer, createStreamRepair(repair), {
+    needsFinish: true,
+    meter: repair.meter,
+  });
+  return new Response(stream, STREAM_INIT);
 }
 
 export function refuseHtml(answer: UpstreamAnswer): void {
@@ -69,13 +75,15 @@ export const STREAM_INIT: ResponseInit = Object.freeze({
 
 /**
  * Passes on whole events only. Where the upstream dies, its half event is dropped and an error event ends the stream, so that
- * every client can read it to its end and knows. `needsFinish`: a stream that ends without a finish reason has died too.
+ * every client can read it to its end and knows. `needsFinish`: a stream that ends without a finish reason has died too. What
+ * it cost is found in its last pieces, where the server counts at all.
  */
 export function createRelayStream(
   answer: UpstreamAnswer,
   repair: StreamRepair,
-  needsFinish: boolean,
+  options: { readonly needsFinish: boolean; readonly meter: CallMeter | undefined },
 ): ReadableStream<Uint8Array> {
+  const { needsFinish, meter } = options;
   const frames = createFrameCutter();
   const recent: Uint8Array[] = [];
 
@@ -124,20 +132,25 @@ export function createRelayStream(
     // Bun's own kind of stream: no queue between here and the connection.
     type: 'direct',
     async pull(controller) {
+      meter?.stream.begin();
       try {
         for (let isLast = false; !isLast; ) {
           const taken = await (ahead ?? next());
           ahead = null;
           isLast = taken.isLast;
+          meter?.stream.piece(taken.bytes.byteLength);
           // A promise where the connection holds as much as it takes for now.
           if (taken.bytes.byteLength > 0) await controller.write(taken.bytes);
         }
         controller.close();
+        if (meter !== undefined) noteUsage(meter, recent);
       } finally {
+        meter?.stream.end();
         answer.close();
       }
     },
     cancel() {
+      meter?.stream.end();
       answer.close();
     },
   });
@@ -152,6 +165,11 @@ function isWholeEvent(rest: Uint8Array): boolean {
   if (!text.startsWith('data:')) return false;
   const data = text.slice(5).trim();
   return data === '[DONE]' || parseJson(data) !== undefined;
+}
+
+function noteUsage(meter: CallMeter, recent: readonly Uint8Array[]): void {
+  const counts = findUsageInPieces(recent);
+  if (counts !== null) meter.usage(counts);
 }
 
 function hasFinished(recent: readonly Uint8Array[]): boolean {

@@ -4,6 +4,7 @@
  * Most pieces of a stream need nothing and stay the bytes that they are; they are told by what they do not hold.
  */
 
+import type { CallMeter } from '../call-meter.ts';
 import { type JsonRecord, parseJson, toList, toRecord, toText } from '../json-values.ts';
 import { type ChatEvent, ProviderError } from '../provider.ts';
 import { takeContent, toFinishReason, toMatchingReason } from './chat-mapper.ts';
@@ -14,6 +15,8 @@ export interface RepairOptions extends AssemblerOptions {
   /** The server is what others are measured by: only what it says of errors is looked at. */
   readonly isExact: boolean;
   readonly context: ErrorContext;
+  /** Of a stream. */
+  readonly meter?: CallMeter | undefined;
 }
 
 export interface RepairedFrames {

@@ -33,13 +33,14 @@ export function createSend({
   readonly clock: Clock;
 }): Send {
   return async ({ path, model, ...wire }, call) => {
-    const { credentials, requestId, signal } = call;
+    const { credentials, requestId, traceparent, signal } = call;
     const answer = await upstream({
       ...wire,
       url: toCallUrl(call, path, model),
       apiKey: credentials.apiKey,
       style: toStyle(call),
       requestId,
+      ...(traceparent === undefined ? {} : { traceparent }),
       signal,
       ...(credentials.baseUrlFromRequest === true ? { hostFromRequest: true } : {}),
     });
@@ -62,6 +63,7 @@ export type Retry = <T>(
 export function createRetry(deps: {
   readonly log?: Log;
   readonly retryPolicy?: RetryPolicy;
+  readonly onRetry?: (provider: string) => void;
   readonly random?: () => number;
 }): Retry {
   const { log, retryPolicy = RETRY_POLICY, random = Math.random } = deps;
@@ -73,6 +75,7 @@ export function createRetry(deps: {
       mayRetry,
       onRetry: ({ kind, status }, waitMs) => {
         const { provider } = toStyle(call);
+        deps.onRetry?.(provider);
         log?.warn('provider.retry', {
           requestId: call.requestId,
           provider,

@@ -39,6 +39,7 @@ const BEARER = Object.freeze({ header: 'authorization', prefix: 'Bearer ' });
 export interface OutwardCall {
   readonly accept: string;
   readonly requestId: string;
+  readonly traceparent?: string;
   readonly apiKey: string | null;
   readonly style?: Pick<UpstreamStyle, 'auth' | 'headers'>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -55,6 +56,7 @@ export function toOutwardHeaders(call: OutwardCall, userAgent: string): Record<s
     'user-agent': userAgent,
     'x-request-id': call.requestId,
   };
+  if (call.traceparent !== undefined) headers.traceparent = call.traceparent;
   if (call.contentType !== null) headers['content-type'] = call.contentType;
   if (contentLength !== undefined && contentLength !== null)
     headers['content-length'] = String(contentLength);

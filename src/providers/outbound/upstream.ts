@@ -38,6 +38,8 @@ export interface UpstreamCall {
   readonly headers?: Readonly<Record<string, string>>;
   readonly accept: string;
   readonly requestId: string;
+  /** Where the call stands in a trace, as the header has it; absent where nobody traces. */
+  readonly traceparent?: string;
   /** A stream is read once: a call with one is not made again at another address. */
   readonly body?: string | Uint8Array | ReadableStream<Uint8Array>;
   /** JSON unless said otherwise. */
@@ -66,7 +68,31 @@ export interface UpstreamOptions {
   readonly isProxied?: boolean;
   /** `user-agent`, as `understudy/0.1.0`. */
   readonly userAgent?: string;
+  /** Told of each call when its headers are in, or it has failed. */
+  readonly onCall?: (call: OutboundCall) => void;
 }
+
+/** A call that left the server, or would have. */
+export interface OutboundCall {
+  readonly provider: string;
+  readonly use: 'chat' | 'embeddings' | 'other';
+  readonly outcome: CallOutcome;
+  /** Until the headers of the answer. */
+  readonly durationMs: number;
+}
+
+/** `refused`: not sent, because the provider is left alone for a while. */
+export type CallOutcome =
+  | 'success'
+  | 'invalid_request'
+  | 'rate_limit'
+  | 'authentication'
+  | 'server'
+  | 'connection'
+  | 'timeout'
+  | 'cancelled'
+  | 'refused'
+  | 'other';
 
 /** What the parts of one call share. */
 interface CallParts {
@@ -86,7 +112,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const check =
     options.addressCheck ?? createAddressCheck({ policy: { allowLoopback: false, isNamed: () => false } });
 
-  return async (call) => {
+  const send: Upstream = async (call) => {
     call.signal.throwIfAborted();
     const url = new URL(call.url);
     const contentType = call.body === undefined ? null : (call.contentType ?? 'application/json');
@@ -100,6 +126,44 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     if (circuits === undefined || provider === undefined) return await callAddress(parts, null);
     return await callInCircuit(parts, circuits.enter(provider, url.host, toUse(url)));
   };
+  return options.onCall === undefined ? send : watchCalls(send, options.onCall);
+}
+
+function watchCalls(send: Upstream, onCall: NonNullable<UpstreamOptions['onCall']>): Upstream {
+  return (call) => {
+    const startedMs = performance.now();
+    const note = (outcome: CallOutcome): void => {
+      const provider = call.style?.provider ?? call.provider ?? 'other';
+      onCall({ provider, use: toPurpose(call.url), outcome, durationMs: performance.now() - startedMs });
+    };
+    const answer = send(call);
+    // Beside the way that the answer takes, which is no longer for it. Whoever asked sees the failure.
+    answer.then(
+      ({ status }) => note(toStatusOutcome(status)),
+      (error: unknown) => note(call.signal.aborted ? 'cancelled' : toErrorOutcome(error)),
+    );
+    return answer;
+  };
+}
+
+/** Paths of all protocols tell it. The text is not read as a URL once more, which costs more than all other counting. */
+function toPurpose(url: string): OutboundCall['use'] {
+  const path = url.slice(url.indexOf('/', url.indexOf('://') + 3));
+  if (/embed/i.test(path)) return 'embeddings';
+  return /chat|messages|generatecontent|converse|completions|invoke/i.test(path) ? 'chat' : 'other';
+}
+
+function toStatusOutcome(status: number): CallOutcome {
+  if (status < 400) return 'success';
+  if (status === 401 || status === 403) return 'authentication';
+  if (status === 429 || status === 529) return 'rate_limit';
+  return status >= 500 ? 'server' : 'invalid_request';
+}
+
+function toErrorOutcome(error: unknown): CallOutcome {
+  if (!(error instanceof ProviderError)) return 'other';
+  if (error.kind === 'connection' || error.kind === 'timeout') return error.kind;
+  return error.kind === 'unavailable' ? 'refused' : 'other';
 }
 
 /** Paths of all protocols tell it, or the model's name among them (Bedrock's `amazon.titan-embed-…`). */

@@ -28,7 +28,7 @@ export interface RehearsalOptions {
 }
 
 export function createRehearsalProvider({ clock, ids }: RehearsalOptions): Provider {
-  const relayChat = async (body: JsonRecord, { signal }: CallOptions): Promise<Response> => {
+  const relayChat = async (body: JsonRecord, { signal, meter }: CallOptions): Promise<Response> => {
     const { request, isStream, includesUsage, choiceCount } = readRelayedChat(body);
     // Planned at once: what is wrong with the request is answered before any byte.
     const plan = planReply(request);
@@ -47,6 +47,7 @@ export function createRehearsalProvider({ clock, ids }: RehearsalOptions): Provi
       toUsage: () => toUsage(plan, choiceCount),
       // A word that is being waited for is waited for no longer.
       onLeave: () => abort.abort(),
+      meter,
     });
   };
 

@@ -7,6 +7,7 @@ import {
   type Provider,
   ProviderError,
   type ResolvedModel,
+  toProviderName,
 } from '../provider.ts';
 
 /** Adds fields to each request for a chat; they win over those of the request. */
@@ -63,7 +64,9 @@ async function askInTurn<T>(
   const last = candidates.length - 1;
   for (const [at, one] of candidates.entries()) {
     try {
-      return await ask(one, { ...options, credentials: one.credentials });
+      const answer = await ask(one, { ...options, credentials: one.credentials });
+      options.meter?.answeredBy(toProviderName(one));
+      return answer;
     } catch (error) {
       options.signal.throwIfAborted();
       if (at === last || !mayFallBack(error, one)) throw error;

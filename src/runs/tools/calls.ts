@@ -10,6 +10,7 @@ import type {
   ToolCallRecord,
 } from '../run-records.ts';
 import { withContent } from '../run-records.ts';
+import { toSpanProblem } from '../run-trace.ts';
 import type { RunWork } from '../run-work.ts';
 import type { TurnRecorder } from '../turn-recorder.ts';
 import type { ServerCallRecord, ToolContext } from './server-tool.ts';
@@ -40,8 +41,18 @@ export async function answerServerCalls(
   const settle = async (call: ModelCall, index: number) => {
     const tool = serverTools.get(call.name);
     if (tool === undefined) return { open: toFunctionCall(call) };
-    const { record, ...answer } = await tool.execute(call, { ...context, number: firstNumber + index });
-    return { record, answer: { ...call, ...answer } };
+    const span = work.startSpan(`execute_tool ${call.name}`, {
+      attributes: { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': call.name },
+    });
+    try {
+      const { record, ...answer } = await tool.execute(call, { ...context, number: firstNumber + index });
+      return { record, answer: { ...call, ...answer } };
+    } catch (error) {
+      span.end(toSpanProblem(error));
+      throw error;
+    } finally {
+      span.end();
+    }
   };
   const settled = await Promise.all(calls.map(settle));
   const stepId = recorder.openToolStep?.id ?? '';

@@ -238,17 +238,12 @@ class CassandraRecords implements Records {
 
   private async insertFirst(place: RowPlace, { document, tags, key }: NewRecord): Promise<void> {
     const { body, packed } = await toDocumentColumns(document);
+    // Columns that have no value are left out: a null would be kept as a deletion, and what is not named costs nothing.
+    const [content, value] = packed === null ? ['body', body] : ['packed', packed];
+    const [filters, mark, tagged] = tags.length === 0 ? ['', '', []] : [', filters', ', ?', [[...tags]]];
     await this.deps.session.write({
-      cql: `INSERT INTO ${toTable(place)} ${INSERT_COLUMNS} VALUES (?, ?, ?, ?, ?, ?, ${FIRST_ROW}, 1, ?, ?, ?, ?, ?)`,
-      // Columns that have no value are left out: a null would be kept as a deletion.
-      values: [
-        ...toPlaceValues(place),
-        body ?? undefined,
-        packed ?? undefined,
-        toColumn(tags) ?? undefined,
-        undefined,
-        undefined,
-      ],
+      cql: `INSERT INTO ${toTable(place)} (tenant, collection, parent, span, sort, id, kind, version, ${content}${filters}) VALUES (?, ?, ?, ?, ?, ?, ${FIRST_ROW}, 1, ?${mark})`,
+      values: [...toPlaceValues(place), value, ...tagged],
     });
     void this.deps.spans.noteInsert(key);
   }

@@ -13,7 +13,7 @@ const CACHE_KIB = 2 * 1024;
 /** The log is copied into the database each time it has grown by 16 MiB. */
 const CHECKPOINT_PAGES = 1024;
 
-const BLOB_MIGRATIONS: readonly Migration[] = Object.freeze([
+export const BLOB_MIGRATIONS: readonly Migration[] = Object.freeze([
   {
     name: 'pieces',
     apply(database: Database) {

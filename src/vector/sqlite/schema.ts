@@ -153,7 +153,7 @@ const TABLES: readonly string[] = [
   'CREATE TABLE postings (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT',
 ];
 
-const MIGRATIONS: readonly Migration[] = Object.freeze([
+export const INDEX_MIGRATIONS: readonly Migration[] = Object.freeze([
   {
     name: 'index',
     apply(database: Database) {
@@ -175,7 +175,7 @@ export function openIndexDatabase({ directory, lockWaitMs }: IndexOpenRequest): 
     file: join(directory, INDEX_FILE),
     lockWaitMs,
     applicationId: INDEX_APPLICATION_ID,
-    migrations: MIGRATIONS,
+    migrations: INDEX_MIGRATIONS,
     collections: {},
     // Small pages: the rescore of a search reads vectors from all over the file, and a page is read whole.
     layout: ['PRAGMA page_size = 4096', 'PRAGMA auto_vacuum = INCREMENTAL'],
