@@ -52,6 +52,14 @@ describe('the metrics', () => {
   });
 });
 
+test('a server with keys answers under any name: only who has a key gets anything by it', async () => {
+  const server = await start();
+  const { key } = await server.createKey();
+  const headers = { host: 'assistants.example' };
+  expect((await server.call('GET', '/v1/assistants', undefined, headers)).status).toBe(401);
+  expect((await server.callAs(key, 'GET', '/v1/assistants', undefined, headers)).status).toBe(200);
+});
+
 test('a server with keys listens beyond this machine without being told that it is meant', async () => {
   const server = await start({ flags: ['--host', '0.0.0.0'] });
   const { key } = await server.createKey();
