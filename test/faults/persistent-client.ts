@@ -3,7 +3,7 @@
  * call whose answer never came, and remembers what it was promised.
  */
 
-import { openEvents, type SeenEvent } from '../runs/event-reader.ts';
+import { joinDeltas, openEvents, type SeenEvent } from '../runs/event-reader.ts';
 import { type Json, toOutputs, toRunPath } from '../runs/run-fixture.ts';
 import type { Answer, TestServer } from '../support/server.ts';
 
@@ -39,6 +39,10 @@ export interface Statistics {
   readonly retries: Record<string, number>;
   /** Answers that say neither yes nor «try again», by their text. */
   readonly brokenAnswers: Record<string, number>;
+  /** Streams that came to their end. */
+  wholeStreams: number;
+  /** Of those, such as did not bring the text of a message that they announced as completed. */
+  tornStreams: number;
   /** Streams that did not come to their end, by what was said. */
   readonly brokenStreams: Record<string, number>;
   /** Streams that were refused, since an earlier call had been taken whose answer never came. */
@@ -64,6 +68,8 @@ export function createPersistentClient(getServers: () => readonly TestServer[]):
   const statistics: Statistics = {
     retries: {},
     brokenAnswers: {},
+    wholeStreams: 0,
+    tornStreams: 0,
     brokenStreams: {},
     refusals: {},
     hangs: 0,
@@ -128,6 +134,7 @@ export function createPersistentClient(getServers: () => readonly TestServer[]):
   const stream = async (path: string, body: object): Promise<Json | null> =>
     await persist(`stream ${path}`, async (server) => {
       let seen: Json = null;
+      const events: SeenEvent[] = [];
       try {
         const reader = await orHang(
           openEvents({ url: `${server.url}${path}`, body: { ...body, stream: true } }),
@@ -137,7 +144,10 @@ export function createPersistentClient(getServers: () => readonly TestServer[]):
           if (done === true || value === undefined) break;
           if (value.data.object === 'thread.run') seen = value.data;
           if (value.event === 'error') count(statistics.brokenStreams, value.data.message);
+          events.push(value);
         }
+        statistics.wholeStreams += 1;
+        if (isTorn(events)) statistics.tornStreams += 1;
         return seen;
       } catch (error) {
         if (seen !== null) {
@@ -281,6 +291,13 @@ export function createPersistentClient(getServers: () => readonly TestServer[]):
   };
 
   return { statistics, post, get, play, check };
+}
+
+/** Whether a completed message holds another text than its deltas. */
+function isTorn(events: readonly SeenEvent[]): boolean {
+  const texts = joinDeltas(events);
+  const completed = events.filter(({ event }) => event === 'thread.message.completed');
+  return completed.some(({ data }) => data.content[0]?.text?.value !== texts.get(data.id));
 }
 
 class Hang extends Error {}
