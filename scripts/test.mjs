@@ -23,6 +23,8 @@ import { addResults, judgeRun, toClosingLine, toResults } from './setup/results.
 const FAULTS = 'test/faults';
 /** Those of them that wait most of the time, for leases to run out and sweeps to come: they run beside the others. */
 const PATIENT_FAULTS = ['takeover', 'clock-jumps', 'slow-disk'];
+/** Half of the time of all the others: most of it is waiting for servers, so they run beside the rest. */
+const FIRST_LANE = ['acceptance', 'runs', 'retrieval', 'cluster', 'check', 'tracing', 'mover'];
 /** What drives a server from the outside. */
 const BLACK_BOX = ['test/acceptance', 'test/routes'];
 /** What drives a server from the outside, or reads what it has stored by `test/support/stored.ts`. */
@@ -76,8 +78,7 @@ async function main() {
     results = addResults(results, await runOnCassandra(bun, tests, env, deadline));
   } else {
     if (!isNamed && !isCassandraWanted()) env[NODE_VARIABLE] = 'none';
-    const isAboutFaults = given.includes('--only-faults') && !isNamed;
-    const lanes = isAboutFaults ? toFaultLanes().map((files) => [...files, ...args]) : [tests];
+    const lanes = isNamed ? [tests] : toLanes(given).map((files) => [...files, ...args]);
     const ran = await Promise.all(lanes.map((files) => runTests(bun, files, env, deadline)));
     for (const one of ran) results = addResults(results, one);
   }
@@ -103,6 +104,18 @@ function toFolders(options) {
   return readdirSync(join(ROOT, 'test'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && `test/${entry.name}` !== FAULTS)
     .map((entry) => `test/${entry.name}/`);
+}
+
+/**
+ * What runs side by side. A node of Cassandra is for one lane.
+ * @param {readonly string[]} options
+ */
+function toLanes(options) {
+  if (options.includes('--only-faults')) return toFaultLanes();
+  const folders = toFolders(options);
+  if (options.includes('--binary') || isCassandraWanted()) return [folders];
+  const isFirst = (/** @type {string} */ folder) => FIRST_LANE.some((name) => folder === `test/${name}/`);
+  return [folders.filter(isFirst), folders.filter((folder) => !isFirst(folder))];
 }
 
 /** The suites of faults, in two lanes. */

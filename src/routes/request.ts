@@ -76,7 +76,8 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
     );
   }
   const value = parseJson(text);
-  if (isDeeperThan(value, JSON_DEPTH_MAX)) {
+  // Each level takes two characters at least.
+  if (text.length > 2 * JSON_DEPTH_MAX && isDeeperThan(value, JSON_DEPTH_MAX)) {
     throw ApiError.invalidRequest(`The JSON body is nested too deeply: at most ${JSON_DEPTH_MAX} levels.`);
   }
   return value;

@@ -211,11 +211,14 @@ test('what was used did reach the upstreams, each the right one', () => {
   }
 });
 
-test('no answer, nothing that was printed, and nothing that is stored holds any of them', async () => {
+test('no answer, nothing that was printed, counted or stored holds any of them', async () => {
+  const metrics = (await server.call('GET', '/metrics')).text;
+  expect(metrics).toContain('understudy_provider_calls_total{provider="anthropic"');
   const places: [string, string][] = [
     ['answers', answers.join('\n')],
     ['output', server.output()],
     ['ready', (await server.call('GET', '/ready')).text],
+    ['metrics', metrics],
   ];
   const dataDirectory = join(folder, 'data');
   const running = await readEverything(dataDirectory);

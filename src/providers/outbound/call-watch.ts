@@ -1,9 +1,10 @@
 /**
  * Bounds every wait of one call: until a connection stands, until the headers of the answer are in, between two pieces of its
- * body. One timer a call, which looks how long the present wait has lasted and sleeps on: there are thousands of calls.
+ * body. One alarm a call, at which it looks how long the present wait has lasted and sleeps on: there are thousands of calls.
  */
 
 import { ProviderError } from '../provider.ts';
+import type { Alarm } from './alarm.ts';
 
 /** Tells whether a connection to the URL's host can be made in time. */
 export type ConnectionProbe = (url: URL, timeoutMs: number) => Promise<boolean>;
@@ -54,6 +55,7 @@ export interface WatchParts {
   readonly target: URL;
   readonly timeouts: UpstreamTimeouts;
   readonly probe: ConnectionProbe | null;
+  readonly alarm: Alarm;
   /** Aborted with a `ProviderError` (`timeout`) when a wait has lasted too long. */
   readonly abort: AbortController;
 }
@@ -68,8 +70,8 @@ export class CallWatch {
   /** When the present wait began; null in between. */
   #waitingSince: number | null = performance.now();
   #isProbed = false;
-  #timer: Timer | undefined;
-  /** When the timer fires. */
+  #callOff: (() => void) | null = null;
+  /** When the alarm goes off. */
   #dueMs = Number.POSITIVE_INFINITY;
   readonly #parts: WatchParts;
 
@@ -87,7 +89,7 @@ export class CallWatch {
   beginWait(): void {
     const now = performance.now();
     this.#waitingSince = now;
-    // The timer of the wait before may be set for later than this one may last.
+    // The alarm of the wait before may be set for later than this one may last.
     if (this.#dueMs > now + this.#parts.timeouts.idleMs) this.#sleep(now);
   }
 
@@ -97,14 +99,15 @@ export class CallWatch {
 
   stop(): void {
     this.#phase = 'over';
-    clearTimeout(this.#timer);
+    this.#callOff?.();
+    this.#callOff = null;
   }
 
   #sleep(now: number): void {
     const waitMs = Math.max(0, this.#findLeftMs(now));
-    clearTimeout(this.#timer);
+    this.#callOff?.();
     this.#dueMs = now + waitMs;
-    this.#timer = setTimeout(() => this.#look(), waitMs);
+    this.#callOff = this.#parts.alarm.set(waitMs, () => this.#look());
   }
 
   /** Until there is something to do, if nothing happens before. */
