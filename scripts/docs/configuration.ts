@@ -3,10 +3,9 @@
  * of providers. The text between them is written by hand and kept.
  */
 
-import { CONFIG_FLAG } from '../../src/config/command-line.ts';
 import { toExpected } from '../../src/config/config.ts';
 import { SECRET_VARIABLES } from '../../src/config/secret-variables.ts';
-import { SETTING_NAMES, SETTINGS, type Setting, toVariable } from '../../src/config/settings.ts';
+import { CONFIG_FLAG, SETTING_NAMES, SETTINGS, type Setting, toVariable } from '../../src/config/settings.ts';
 import { TRACING_VARIABLES } from '../../src/config/tracing-config.ts';
 import { CATALOGUE, type ProviderEntry } from '../../src/providers/catalogue/catalogue.ts';
 import { toTable } from './table.ts';

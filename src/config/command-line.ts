@@ -6,7 +6,7 @@ import { CHECK_FLAGS, CHECK_NOTES, HEALTH_FLAGS } from './check-flags.ts';
 import { COPY_FLAG_NAMES, COPY_FLAGS, COPY_NOTES, type CopyFlag } from './copy-flags.ts';
 import { KEYS_FLAG_NAMES, KEYS_FLAGS, KEYS_NOTES } from './keys-flags.ts';
 import { SECRET_VARIABLES } from './secret-variables.ts';
-import { SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
+import { CONFIG_FLAG, SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
 import { TRACING_VARIABLES } from './tracing-config.ts';
 
 export const COMMANDS = Object.freeze({
@@ -31,9 +31,6 @@ export interface CommandLine {
   /** What is wrong with the command line; empty where nothing is. */
   readonly problems: readonly string[];
 }
-
-/** Takes a file as `--config` does: the one flag that is no setting. */
-export const CONFIG_FLAG = 'config';
 
 const SWITCH_GIVEN = 'true';
 const NEGATION = 'no-';

@@ -1,10 +1,10 @@
 /** Where the value of a setting comes from: the command line, the environment or the file. All are handed in. */
 
 import { findClosest } from '../suggestion.ts';
-import { CONFIG_FLAG } from './command-line.ts';
 import { SECTION_NAMES } from './provider-config.ts';
 import {
   CASSANDRA_PASSWORD_VARIABLE,
+  CONFIG_FLAG,
   SECRET_VARIABLE,
   SETTING_NAMES,
   SETTINGS,

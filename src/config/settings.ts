@@ -198,6 +198,9 @@ export const SettingsSchema = Type.Object(
   { additionalProperties: false },
 );
 
+/** Takes a file as `--config` does: the one flag that is no setting. */
+export const CONFIG_FLAG = 'config';
+
 export const VARIABLE_PREFIX = 'UNDERSTUDY_';
 /** Secrets have no flag and no place in the file, where they would be seen. */
 export const SECRET_VARIABLE = `${VARIABLE_PREFIX}SECRET`;

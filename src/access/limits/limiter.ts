@@ -3,22 +3,12 @@
  * limit is high, for several requests at once. While the primary does not answer, each worker holds the limits by itself.
  */
 
-import { Value } from '@sinclair/typebox/value';
-import type { Clock } from '../../clock.ts';
 import { ApiError } from '../../errors.ts';
-import { type Log, toLogFields } from '../../log.ts';
 import type { RunSlot } from '../../runs/run-slot.ts';
 import type { KeyLimits } from '../key-records.ts';
 import type { KeyIdentity } from '../verified-keys.ts';
-import { createLedger } from './ledger.ts';
-import {
-  type Account,
-  type AskLimits,
-  LimitsAnswer,
-  type LimitsQuestion,
-  NO_QUESTION,
-  type Rates,
-} from './limits-protocol.ts';
+import { type Account, NO_QUESTION, type Rates } from './limits-protocol.ts';
+import { createPatientAsk, type PatientAsk, type PatientAskDeps } from './patient-ask.ts';
 import { setRateHeaders, toDuration } from './rate-headers.ts';
 import { createRequestGrants, type RequestGrants } from './request-grants.ts';
 
@@ -40,26 +30,14 @@ export interface RequestLimiter {
   chargeTokens(tenant: string, keyId: string, tokens: number): void;
 }
 
-export interface LimiterDeps {
-  readonly ask: AskLimits;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** How long a request waits for the primary. */
-const ANSWER_MS = 1_000;
-/** After the primary did not answer, it is not asked for so long. */
-const TROUBLED_MS = 1_000;
 const CHARGE_MS = 100;
 /** Keys that are remembered here. */
 const ACCOUNTS_MAX = 10_000;
 const RUN_RETRY_MS = 1_000;
 const FREE_SLOT: RunSlot = Object.freeze({ release: () => undefined });
 const UNKNOWN_RATES: Rates = Object.freeze({ requests: null, tokens: null, runs: null });
-/** This process, in its own ledger. */
-const SELF = 0;
 
-export function createRequestLimiter(deps: LimiterDeps): RequestLimiter {
+export function createRequestLimiter(deps: PatientAskDeps): RequestLimiter {
   const ask = createPatientAsk(deps);
   const grants = new Map<string, RequestGrants>();
   const accounts = new WeakMap<KeyIdentity, Account>();
@@ -146,45 +124,6 @@ function toSlot(release: () => void): RunSlot {
       isHeld = false;
     },
   };
-}
-
-// ——— Asking the primary, or oneself ———
-
-export type Answerer = 'primary' | 'self';
-
-/** Never rejects. `by`: who is to be told, because he counted what this is about. */
-export type PatientAsk = (
-  question: LimitsQuestion,
-  by?: Answerer,
-) => Promise<{ readonly answer: LimitsAnswer; readonly answeredBy: Answerer }>;
-
-function createPatientAsk({ ask, clock, log }: LimiterDeps): PatientAsk {
-  const own = createLedger({ clock });
-  let troubledMs = Number.NEGATIVE_INFINITY;
-  const isTroubled = (): boolean => Math.abs(clock.nowMs() - troubledMs) < TROUBLED_MS;
-  return async (question, by) => {
-    if (by !== 'self' && !isTroubled()) {
-      try {
-        const answer = await withinTime(ask(question));
-        if (Value.Check(LimitsAnswer, answer)) return { answer, answeredBy: 'primary' };
-        throw new Error('the primary answered something else');
-      } catch (error) {
-        if (!isTroubled()) log.warn('limits are held by this process alone', toLogFields(error));
-        troubledMs = clock.nowMs();
-      }
-    }
-    return { answer: own.answer(question, SELF), answeredBy: 'self' };
-  };
-}
-
-async function withinTime<T>(answer: Promise<T>): Promise<T> {
-  const { promise: overdue, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error('the primary did not answer in time')), ANSWER_MS);
-  try {
-    return await Promise.race([answer, overdue]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 // ——— Whose limits ———

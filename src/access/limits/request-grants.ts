@@ -4,8 +4,8 @@
  */
 
 import type { Clock } from '../../clock.ts';
-import type { PatientAsk } from './limiter.ts';
 import { type Account, NO_QUESTION, type RateState } from './limits-protocol.ts';
+import type { PatientAsk } from './patient-ask.ts';
 
 export interface Grant {
   readonly isGranted: boolean;
