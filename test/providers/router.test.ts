@@ -303,3 +303,30 @@ describe('base-url of a request', () => {
     expect(() => parseOperatorBaseUrl('https://user:pass@host/v1')).toThrow();
   });
 });
+
+describe('what is remembered of choices', () => {
+  test('is what the operator says alone: no request gets anything of another’s', () => {
+    const router = setUp(BOTH);
+    const mine = { apiKey: 'sk-mine', fromRequest: true };
+    const own = { apiKey: 'sk-operator', fromRequest: false };
+    for (const [headers, expected] of [
+      [{}, own],
+      [bearer('sk-mine'), mine],
+      [{ 'api-key': 'sk-mine' }, mine],
+      [{ 'llm-param-api-key': 'sk-mine' }, mine],
+      [bearer('understudy'), own],
+      [{}, own],
+    ] as const) {
+      expect(router.resolve('a-model', headers).credentials).toMatchObject(expected);
+    }
+  });
+
+  test('is each model’s own, and what is refused is refused again', () => {
+    const router = setUp(KEY);
+    for (let round = 0; round < 2; round += 1) {
+      expect(router.resolve('gpt-5', {}).model).toBe('gpt-5');
+      expect(router.resolve('gpt-4o', {}).model).toBe('gpt-4o');
+      expect(() => router.resolve('groq/llama', {})).toThrow(ProviderError);
+    }
+  });
+});
