@@ -59,7 +59,8 @@ export function registerVectorStores(app: Elysia, deps: RouteDeps): void {
     .post(
       '/v1/vector_stores/:vector_store_id/search',
       async ({ request, params, set }) => {
-        const caller = { ...toCaller(deps, request, set), signal: request.signal };
+        const asking = toCaller(deps, request, set);
+        const caller = { ...asking, keyId: asking.key?.id ?? null, signal: request.signal };
         const body = await readBody(deps, request, VectorStoreSearchRequest);
         const { page, mode, warning } = await searchVectorStore(deps, caller, params.vector_store_id, body);
         set.headers[MODE_HEADER] = mode;

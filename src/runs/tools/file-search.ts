@@ -169,10 +169,11 @@ async function searchStores(
   storeIds: readonly string[],
   request: SearchRequest,
 ): Promise<{ results: readonly SearchResult[]; notes: readonly string[] }> {
-  const { tenant, headers, requestId, signal } = context;
+  const { run, tenant, headers, requestId, signal } = context;
+  const caller = { scope: { tenant }, headers, requestId, signal, keyId: run.internal.key_id ?? null };
   const trySearch = async (ids: readonly string[]): Promise<SearchOutcome | ApiError> => {
     try {
-      return await search.search({ scope: { tenant }, headers, requestId, signal }, ids, request);
+      return await search.search(caller, ids, request);
     } catch (error) {
       if (error instanceof ApiError && error.status < 500) return error;
       throw error;
