@@ -1,0 +1,6 @@
+/** `understudy/client`: what programs with the official client need to call understudy with any provider's models. */
+
+export type { ListThreadsParams, ThreadList, ThreadPage } from './list-threads.ts';
+export { listThreads } from './list-threads.ts';
+export type { PatchOptions } from './patch.ts';
+export { patch } from './patch.ts';
