@@ -36,6 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (command === 'copy') return await copy(argv, values);
   if (command === 'check') return await check(readConfig(argv), values);
   if (command === 'health') return await askHealth(argv, values);
+  if (command === 'verify') return await verify(values);
   if (command === 'keys') return await changeKeys(argv, words, values);
   process.stdout.write(command === 'version' ? `${VERSION}\n` : toHelp());
   return 0;
@@ -97,6 +98,28 @@ async function toConfiguredUrl({ settings }: Config): Promise<string> {
 
 function isSwitchedOn(values: CommandLine['values'], flag: string): boolean {
   return values.get(flag)?.at(-1) === 'true';
+}
+
+/** The official client is loaded by this command alone. */
+async function verify(values: CommandLine['values']): Promise<number> {
+  const { toVerifyRequest } = await import('./verify/verify-request.ts');
+  const request = toVerifyRequest(values, process.env);
+  const { runVerify } = await import('./verify/verify-command.ts');
+  const { toProgress } = await import('./verify/report.ts');
+  const interruption = new AbortController();
+  // Once: whoever insists ends the process.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interruption.abort());
+  return await runVerify(request, {
+    fetch,
+    nowMs: () => performance.now(),
+    tag: `verify-${crypto.randomUUID()}`,
+    interruption: interruption.signal,
+    write: (text) => void process.stdout.write(text),
+    onLine: (line) => {
+      if (process.stderr.isTTY === true) process.stderr.write(toProgress(line));
+    },
+    warn: (text) => console.error(`understudy: ${text}`),
+  });
 }
 
 /** Says on stdout what was made. Servers do it at start, too: this is for whoever wants it done before, by another role. */

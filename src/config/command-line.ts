@@ -8,12 +8,14 @@ import { KEYS_FLAG_NAMES, KEYS_FLAGS, KEYS_NOTES } from './keys-flags.ts';
 import { SECRET_VARIABLES } from './secret-variables.ts';
 import { CONFIG_FLAG, SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
 import { TRACING_VARIABLES } from './tracing-config.ts';
+import { VERIFY_FLAGS, VERIFY_NOTES } from './verify-flags.ts';
 
 export const COMMANDS = Object.freeze({
   serve: 'Serve the API. This is what happens without a command.',
   keys: 'Create, list, revoke or limit the keys of a server with --auth keys.',
   check: 'Try the configuration: store, port and providers. Makes and changes nothing.',
   health: 'Ask a server that runs how it is, for probes.',
+  verify: 'Call a server as a program would, operation by operation, and print what holds.',
   migrate: 'Make the tables that are missing in the store of the settings, and end.',
   copy: 'Copy all that a tenant has from one store to another, and compare both sides.',
   version: 'Print the version.',
@@ -100,6 +102,7 @@ const COMMAND_FLAGS: Readonly<Partial<Record<CommandName, Readonly<Record<string
     keys: KEYS_FLAGS,
     check: CHECK_FLAGS,
     health: HEALTH_FLAGS,
+    verify: VERIFY_FLAGS,
   });
 
 function toOwnFlags(isSwitch: boolean): string[] {
@@ -140,11 +143,26 @@ function toCommand(
   if (isClear && extra !== undefined && word !== 'help' && word !== 'keys') {
     problems.push(`'${extra}' is one word too many after '${word}'.`);
   }
-  for (const [command, flags] of Object.entries(COMMAND_FLAGS)) {
-    const odd = command === word ? undefined : Object.keys(flags).find((flag) => values.has(flag));
-    if (isClear && odd !== undefined) problems.push(`--${odd} goes with the command '${command}' only.`);
-  }
+  const own = COMMAND_FLAGS[word] ?? {};
+  const odd = toOddFlag(values, own);
+  if (isClear && odd !== null) problems.push(odd);
   return word;
+}
+
+/** What is wrong with the first flag that goes with other commands only; null where there is none. */
+function toOddFlag(
+  values: ReadonlyMap<string, readonly string[]>,
+  own: Readonly<Record<string, CopyFlag>>,
+): string | null {
+  for (const flag of values.keys()) {
+    const commands = Object.entries(COMMAND_FLAGS).flatMap(([command, flags]) =>
+      flag in flags ? [command] : [],
+    );
+    if (commands.length === 0 || flag in own) continue;
+    const named = commands.map((command) => `'${command}'`).join(' and ');
+    return `--${flag} goes with the command${commands.length > 1 ? 's' : ''} ${named} only.`;
+  }
+  return null;
 }
 
 function isCommand(word: string): word is CommandName {
@@ -191,6 +209,10 @@ export function toHelp(): string {
     ...Object.entries(CHECK_FLAGS).flatMap(([flag, about]) => toCopyRows(flag, about)),
     ...Object.entries(HEALTH_FLAGS).flatMap(([flag, about]) => toCopyRows(flag, about)),
     ...CHECK_NOTES.map((line) => `  ${line}`),
+    '',
+    'Flags of verify:',
+    ...Object.entries(VERIFY_FLAGS).flatMap(([flag, about]) => toCopyRows(flag, about)),
+    ...VERIFY_NOTES.map((line) => `  ${line}`),
     '',
     'Flags of copy:',
     ...COPY_FLAG_NAMES.flatMap((flag) => toCopyRows(flag, COPY_FLAGS[flag])),

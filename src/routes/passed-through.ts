@@ -20,7 +20,8 @@ import type { RouteDeps } from './route-deps.ts';
 
 type Method = 'GET' | 'POST' | 'DELETE';
 
-const ENDPOINTS: readonly (readonly [Method, string])[] = Object.freeze([
+/** Below `/v1`. */
+export const ENDPOINTS: readonly (readonly [Method, string])[] = Object.freeze([
   ['POST', 'completions'],
   ['POST', 'moderations'],
   ['POST', 'images/*'],

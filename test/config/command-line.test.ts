@@ -23,6 +23,7 @@ describe('which command', () => {
     [['--from', 'sqlite:a', 'copy', '--cassandra-username', 'u'], 'copy'],
     [['keys', 'create', '--project', 'x', '--scope', 'read', '--scope', 'run'], 'keys'],
     [['keys', 'revoke', 'key_x', '--data', 'd'], 'keys'],
+    [['verify', '--base-url', 'http://h/v1', '--json'], 'verify'],
     [['-h'], 'help'],
   ] as const)('%p is %s', (argv, command) => {
     expect(parseCommandLine([...argv])).toMatchObject({ command, problems: [] });
@@ -34,7 +35,10 @@ describe('which command', () => {
     [['serve', 'now'], "'now' is one word too many after 'serve'."],
     [['--from', 'sqlite:a'], "--from goes with the command 'copy' only."],
     [['--project', 'x'], "--project goes with the command 'keys' only."],
-    [['copy', '--from', 'a', '--to', 'b', '--json'], "--json goes with the command 'keys' only."],
+    [
+      ['copy', '--from', 'a', '--to', 'b', '--json'],
+      "--json goes with the commands 'keys' and 'verify' only.",
+    ],
     [['copy', '--verfy-only'], 'There is no flag --verfy-only. Did you mean --verify-only?'],
     [['copy', '--from'], '--from needs a value.'],
   ] as const)('%p is none', (argv, problem) => {
