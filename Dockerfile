@@ -8,6 +8,9 @@ WORKDIR /src
 # First what changes seldom: packages are fetched again only when the lock file is another one.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --include=dev --include=optional
+# The executable has its documentation in it.
+COPY ARCHITECTURE.md ./
+COPY docs docs
 COPY scripts scripts
 COPY src src
 RUN npm run build

@@ -89,6 +89,7 @@ export function toBanner(started: Started): string {
     `  understudy ${started.version}${count}`,
     '',
     `  API        ${baseUrl}`,
+    `  Docs       ${origin}/docs`,
     `  Reference  ${origin}/docs/api`,
     `  Store      ${started.store}`,
     `  Model      ${toModelText(started)}`,

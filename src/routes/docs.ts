@@ -1,9 +1,10 @@
-/** `/openapi.json`, and a page at `/docs/api` that shows it: served from the binary, without the internet. */
+/** `/openapi.json`, and a page at `/docs/api` that shows it: served from the binary, without the internet. The other pages: `site.ts`. */
 
 import type { Elysia } from 'elysia';
 import stylePath from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' };
 import bundlePath from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' };
 import { toOpenApiDocument } from '../schemas/openapi-document.ts';
+import { registerSite } from './site.ts';
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -39,6 +40,7 @@ export function registerDocs(app: Elysia, version: string): void {
     .get('/docs/api/start.js', () => toAsset(START, 'text/javascript'))
     .get('/docs/api/bundle.js', () => toAsset(Bun.file(bundlePath), 'text/javascript'))
     .get('/docs/api/style.css', () => toAsset(Bun.file(stylePath), 'text/css'));
+  registerSite(app);
 }
 
 function toAsset(body: string | Blob, type: string): Response {

@@ -72,7 +72,13 @@ describe.skipIf(hindrance !== null)('the image', () => {
         const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: made.stdout.trim(), maxRetries: 0 });
         await answerRun(client);
         await searchHandbook(client);
-        for (const path of ['/docs/api', '/docs/api/bundle.js', '/openapi.json']) {
+        for (const path of [
+          '/docs',
+          '/docs/search.json',
+          '/docs/api',
+          '/docs/api/bundle.js',
+          '/openapi.json',
+        ]) {
           expect(await fetch(`${server.url}${path}`)).toHaveProperty('status', 200);
         }
         const probe = toWords(findText(image.final, 'HEALTHCHECK')).slice(1);
