@@ -13,9 +13,16 @@ export type Python =
   | { readonly path: string; readonly reason: null }
   | { readonly path: null; readonly reason: string };
 
-/** Python with the package at this version, pinned as everything else; or why there is none here. */
-export async function findPythonWith(name: string, version: string): Promise<Python> {
-  const folder = join(CACHE, `python-${name}-${version}`);
+/**
+ * Python with the package at this version, pinned as everything else; or why there is none here. `others` are further
+ * packages: `pytest==9.2.0`.
+ */
+export async function findPythonWith(
+  name: string,
+  version: string,
+  others: readonly string[] = [],
+): Promise<Python> {
+  const folder = join(CACHE, ['python', name, version, ...others].join('-').replaceAll('==', '-'));
   const program = join(folder, 'bin/python');
   const stamp = join(folder, 'installed');
   if (existsSync(stamp)) return { path: program, reason: null };
@@ -23,7 +30,7 @@ export async function findPythonWith(name: string, version: string): Promise<Pyt
   if (python === null) return { path: null, reason: 'there is no python3 on this machine' };
   const steps = [
     [python, '-m', 'venv', '--clear', folder],
-    [program, ...PIP, 'install', `${name}==${version}`],
+    [program, ...PIP, 'install', `${name}==${version}`, ...others],
   ];
   for (const command of steps) {
     const child = Bun.spawn(command, { stdout: 'pipe', stderr: 'pipe', timeout: INSTALL_MS });

@@ -13,7 +13,7 @@ export function splitPrefix(name: string): PrefixedName | null {
   return at <= 0 || at === name.length - 1 ? null : { prefix: name.slice(0, at), rest: name.slice(at + 1) };
 }
 
-interface NameRule {
+export interface NameRule {
   readonly provider: string;
   readonly pattern: RegExp;
 }
@@ -22,7 +22,7 @@ interface NameRule {
  * Patterns last longer than a list of names. None takes a colon (`deepseek-r1:8b` is a name of Ollama's) but where the
  * provider's own names have one.
  */
-const NAME_RULES: readonly NameRule[] = Object.freeze([
+export const NAME_RULES: readonly NameRule[] = Object.freeze([
   { provider: 'bedrock', pattern: /^arn:aws[a-z-]*:(bedrock|sagemaker):/ },
   // `anthropic.claude-3-haiku-20240307-v1:0`, with a region in front, and without a version behind: `amazon.nova-pro`.
   {
