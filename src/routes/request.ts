@@ -76,8 +76,7 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
     );
   }
   const value = parseJson(text);
-  // Each level takes two characters at least.
-  if (text.length > 2 * JSON_DEPTH_MAX && isDeeperThan(value, JSON_DEPTH_MAX)) {
+  if (isDeeperThan(value, JSON_DEPTH_MAX)) {
     throw ApiError.invalidRequest(`The JSON body is nested too deeply: at most ${JSON_DEPTH_MAX} levels.`);
   }
   return value;

@@ -1,10 +1,9 @@
 /**
  * Bounds every wait of one call: until a connection stands, until the headers of the answer are in, between two pieces of its
- * body. One alarm a call, at which it looks how long the present wait has lasted and sleeps on: there are thousands of calls.
+ * body. One timer a call, which looks how long the present wait has lasted and sleeps on: there are thousands of calls.
  */
 
 import { ProviderError } from '../provider.ts';
-import type { Alarm } from './alarm.ts';
 
 /** Tells whether a connection to the URL's host can be made in time. */
 export type ConnectionProbe = (url: URL, timeoutMs: number) => Promise<boolean>;
@@ -55,7 +54,6 @@ export interface WatchParts {
   readonly target: URL;
   readonly timeouts: UpstreamTimeouts;
   readonly probe: ConnectionProbe | null;
-  readonly alarm: Alarm;
   /** Aborted with a `ProviderError` (`timeout`) when a wait has lasted too long. */
   readonly abort: AbortController;
 }
@@ -70,8 +68,8 @@ export class CallWatch {
   /** When the present wait began; null in between. */
   #waitingSince: number | null = performance.now();
   #isProbed = false;
-  #callOff: (() => void) | null = null;
-  /** When the alarm goes off. */
+  #timer: Timer | undefined;
+  /** When the timer fires. */
   #dueMs = Number.POSITIVE_INFINITY;
   readonly #parts: WatchParts;
 
@@ -89,7 +87,7 @@ export class CallWatch {
   beginWait(): void {
     const now = performance.now();
     this.#waitingSince = now;
-    // The alarm of the wait before may be set for later than this one may last.
+    // The timer of the wait before may be set for later than this one may last.
     if (this.#dueMs > now + this.#parts.timeouts.idleMs) this.#sleep(now);
   }
 
@@ -99,15 +97,14 @@ export class CallWatch {
 
   stop(): void {
     this.#phase = 'over';
-    this.#callOff?.();
-    this.#callOff = null;
+    clearTimeout(this.#timer);
   }
 
   #sleep(now: number): void {
     const waitMs = Math.max(0, this.#findLeftMs(now));
-    this.#callOff?.();
+    clearTimeout(this.#timer);
     this.#dueMs = now + waitMs;
-    this.#callOff = this.#parts.alarm.set(waitMs, () => this.#look());
+    this.#timer = setTimeout(() => this.#look(), waitMs);
   }
 
   /** Until there is something to do, if nothing happens before. */

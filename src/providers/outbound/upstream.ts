@@ -9,7 +9,6 @@
 import { ProviderError, type UpstreamStyle } from '../provider.ts';
 import { isLoopbackHost } from '../routing/base-url.ts';
 import { type AddressCheck, createAddressCheck } from './address-check.ts';
-import { type Alarm, createAlarm } from './alarm.ts';
 import {
   CallWatch,
   type ConnectionProbe,
@@ -102,7 +101,6 @@ interface CallParts {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeouts: UpstreamTimeouts;
   readonly probe: ConnectionProbe | null;
-  readonly alarm: Alarm;
   readonly fetch: FetchPort;
 }
 
@@ -110,19 +108,17 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const { fetch, circuits, isProxied = false } = options;
   const probe = options.probe === undefined && !isProxied ? probeConnection : (options.probe ?? null);
   const userAgent = options.userAgent ?? 'understudy';
-  const alarm = createAlarm();
-  const toUrl = createUrlReader();
   const defaults = options.timeouts ?? UPSTREAM_TIMEOUTS;
   const check =
     options.addressCheck ?? createAddressCheck({ policy: { allowLoopback: false, isNamed: () => false } });
 
   const send: Upstream = async (call) => {
     call.signal.throwIfAborted();
-    const url = toUrl(call.url);
+    const url = new URL(call.url);
     const contentType = call.body === undefined ? null : (call.contentType ?? 'application/json');
-    const headers = toOutwardHeaders(call, contentType, userAgent);
+    const headers = toOutwardHeaders({ ...call, contentType }, userAgent);
     const timeouts = call.style === undefined ? defaults : { ...defaults, ...call.style.timeouts };
-    const parts: CallParts = { call, url, headers, timeouts, probe, alarm, fetch };
+    const parts: CallParts = { call, url, headers, timeouts, probe, fetch };
     if (call.hostFromRequest === true) {
       return await callAddresses(parts, await findAddresses(parts, check, isProxied));
     }
@@ -132,21 +128,6 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   };
   return options.onCall === undefined ? send : watchCalls(send, options.onCall);
 }
-
-/** Nearly all calls have one of a few URLs. What is answered is shared, and not to be changed. */
-function createUrlReader(): (text: string) => URL {
-  const known = new Map<string, URL>();
-  return (text) => {
-    const found = known.get(text);
-    if (found !== undefined) return found;
-    if (known.size >= URLS_MAX) known.clear();
-    const url = new URL(text);
-    known.set(text, url);
-    return url;
-  };
-}
-
-const URLS_MAX = 256;
 
 function watchCalls(send: Upstream, onCall: NonNullable<UpstreamOptions['onCall']>): Upstream {
   return (call) => {
@@ -246,13 +227,13 @@ async function callAddresses(parts: CallParts, addresses: readonly string[] | nu
 
 /** `address`: the one to connect to; null: the URL's own host. */
 async function callAddress(parts: CallParts, address: string | null): Promise<UpstreamAnswer> {
-  const { call, url, timeouts, probe, alarm, fetch } = parts;
+  const { call, url, timeouts, probe, fetch } = parts;
   const target = address === null ? url : toAddressUrl(url, address);
   const abort = new AbortController();
   const onAbort = (): void => abort.abort(call.signal.reason);
   call.signal.addEventListener('abort', onAbort, { once: true });
   const release = (): void => call.signal.removeEventListener('abort', onAbort);
-  const watch = new CallWatch({ server: url, target, timeouts, probe, alarm, abort });
+  const watch = new CallWatch({ server: url, target, timeouts, probe, abort });
   try {
     const response = await fetch(address === null ? call.url : target.href, {
       method: call.method,
