@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import { type Door, openDoor, type Sharing } from './door.ts';
 import { answerQuestion, type FleetPart, MODELS_CHANGED, WORKER_ENDED, type WorkerName } from './fleet.ts';
 import { createHangupReader } from './hangup.ts';
-import type { NoticeMessage, ReadyMessage } from './messages.ts';
+import type { NoticeMessage, QuestionMessage, ReadyMessage } from './messages.ts';
 import { type Reload, startReloads } from './reloads.ts';
 import { countDeaths, toRestartDelayMs } from './restarts.ts';
 import { startWorker, toEndText, type WorkerProcess } from './worker-process.ts';
@@ -137,12 +137,12 @@ function createWorkers(options: PrimaryOptions, door: Door, stopping: AbortSigna
     const { command, toEnvironment } = options;
     lastSerial += 1;
     const name: WorkerName = { serial: lastSerial, slot };
-    const worker = startWorker({
-      command,
-      environment: { ...toEnvironment(door.port), ...attachWorker(parts, name) },
-      startMs: START_MS,
-      onQuestion: (question) => answerQuestion(parts, name, question),
-    });
+    const forget = (): void => {
+      for (const part of parts) part.onEnded?.(name);
+    };
+    const environment = { ...toEnvironment(door.port), ...attachWorker(parts, name) };
+    const onQuestion = (question: QuestionMessage) => answerQuestion(parts, name, question);
+    const worker = tryOr(forget, () => startWorker({ command, environment, startMs: START_MS, onQuestion }));
     alive.add(worker);
     worker.ready.then(
       ({ port }) => {
@@ -154,7 +154,7 @@ function createWorkers(options: PrimaryOptions, door: Door, stopping: AbortSigna
     void worker.ended.then(() => {
       alive.delete(worker);
       door.onEnded(name);
-      for (const part of parts) part.onEnded?.(name);
+      forget();
       // What it was at work on is taken up by the others before its successor is there.
       tellAll(WORKER_ENDED, null);
     });
@@ -217,6 +217,16 @@ function createWorkers(options: PrimaryOptions, door: Door, stopping: AbortSigna
       return reason === null ? 0 : 1;
     },
   };
+}
+
+/** Does what is to be done where `work` fails, too. Errors: those of `work`. */
+function tryOr<T>(onFailure: () => void, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    onFailure();
+    throw error;
+  }
 }
 
 /** What the parts of the primary hand a worker that is about to start. */

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { runPrimary } from '../../src/cluster/primary.ts';
+import { createLog } from '../../src/log.ts';
 import { waitUntil } from '../support/server.ts';
 import { isRunning, startCluster } from './cluster.ts';
 
@@ -123,6 +125,32 @@ describe('a first start that fails', () => {
     expect(await cluster.exited).toBe(1);
     expect(cluster.errors()).toBe('The worker ended before it was ready (signal SIGKILL).\n');
   });
+});
+
+test('a worker whose process cannot be made is forgotten by all who had made ready for it', async () => {
+  const told: string[] = [];
+  const running = runPrimary({
+    host: '127.0.0.1',
+    port: 0,
+    workers: 1,
+    sharing: 'alone',
+    graceMs: 0,
+    command: ['/nowhere/understudy'],
+    toEnvironment: () => ({}),
+    log: createLog('silent', () => undefined),
+    announce: () => undefined,
+    parts: [
+      {
+        beforeStart: ({ serial }) => {
+          told.push(`before ${serial}`);
+          return {};
+        },
+        onEnded: ({ serial }) => void told.push(`ended ${serial}`),
+      },
+    ],
+  });
+  expect(await running.catch((error: Error) => error)).toBeInstanceOf(Error);
+  expect(told).toEqual(['before 1', 'ended 1']);
 });
 
 describe('a port that somebody else has', () => {
