@@ -8,6 +8,7 @@ import { createAiSdkProviders } from './providers/ai-sdk/providers.ts';
 import { createOpenAiProvider } from './providers/openai/openai-provider.ts';
 import { createAddressCheck } from './providers/outbound/address-check.ts';
 import { type Circuits, createCircuits } from './providers/outbound/circuit.ts';
+import { createPlainClient } from './providers/outbound/http1/client.ts';
 import { createUpstream, type Upstream } from './providers/outbound/upstream.ts';
 import type { Router } from './providers/provider.ts';
 import { createRehearsalProvider } from './providers/rehearsal/rehearsal-provider.ts';
@@ -103,6 +104,7 @@ function composeUpstream(
 ): Upstream {
   return createUpstream({
     fetch,
+    plain: createPlainClient(),
     userAgent: `understudy/${version}`,
     addressCheck: createAddressCheck({
       policy: { allowLoopback: policy.allowLoopback, isNamed: toHostRule(policy) },

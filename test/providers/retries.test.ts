@@ -8,6 +8,7 @@ import { createOpenAiProvider } from '../../src/providers/openai/openai-provider
 import { RETRY_POLICY, withRetries } from '../../src/providers/openai/retry.ts';
 import { createUpstream } from '../../src/providers/outbound/upstream.ts';
 import { ProviderError } from '../../src/providers/provider.ts';
+import { startFullServer } from '../support/full-server.ts';
 import {
   catchProviderError,
   collectEvents,
@@ -16,7 +17,6 @@ import {
   QUICK_RETRIES,
   toCallOptions,
   toChatRequest,
-  waitUntil,
 } from '../support/provider-calls.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import { chunk, fail, finish, hang, noDone, reset, type Step, say } from '../support/upstream-steps.ts';
@@ -339,42 +339,4 @@ function listen(server: Server): Promise<number> {
   return new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
   });
-}
-
-/**
- * A server whose queue of connections is full: a process that listens and never accepts. The kernel drops what comes
- * further, as a network does that leads nowhere.
- */
-async function startFullServer(): Promise<{ url: string; close: () => Promise<void> }> {
-  const child = Bun.spawn([process.execPath, `${import.meta.dir}/../support/deaf-server.ts`], {
-    stdout: 'pipe',
-  });
-  const { value } = await child.stdout.getReader().read();
-  const port = Number(new TextDecoder().decode(value).trim());
-  const sockets = new Set<{ terminate(): void }>();
-  let waiting = 0;
-  // Bun queues 512 connections whatever it is told: more are opened, until some of them wait.
-  for (let i = 0; i < 560; i += 1) {
-    waiting += 1;
-    Bun.connect({
-      hostname: '127.0.0.1',
-      port,
-      socket: {
-        open(socket) {
-          sockets.add(socket);
-          waiting -= 1;
-        },
-        data() {},
-      },
-    }).catch(() => undefined);
-  }
-  await waitUntil(() => sockets.size >= 512 && waiting > 0);
-  return {
-    url: `http://127.0.0.1:${port}/v1`,
-    async close() {
-      for (const socket of sockets) socket.terminate();
-      child.kill('SIGKILL');
-      await child.exited;
-    },
-  };
 }

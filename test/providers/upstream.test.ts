@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { OPENAI_STYLE } from '../../src/providers/openai/wire-call.ts';
+import { createPlainClient } from '../../src/providers/outbound/http1/client.ts';
 import { createUpstream, type UpstreamCall } from '../../src/providers/outbound/upstream.ts';
 import {
   catchProviderError,
@@ -42,22 +43,16 @@ describe('calls to a model’s server', () => {
     },
   );
 
-  test('send these headers and no others', async () => {
-    const model = upstream.script('headers', [say('x')]);
+  test.each([
+    ['over plain HTTP', provider, []],
+    ['by fetch', createTestProvider({ fetch }), ['accept-encoding', 'connection']],
+  ] as const)('send these headers and no others %s', async (way, provider, added) => {
+    const model = upstream.script(`headers ${way}`, [say('x')]);
     const options = toCallOptions(upstream.url, { apiKey: 'sk-header-key', requestId: 'req_headers' });
     await collectEvents(provider.chat(toChatRequest(model), options));
     const headers = upstream.requestsFor(model)[0]?.headers ?? {};
-    expect(Object.keys(headers).sort()).toEqual([
-      'accept',
-      'accept-encoding',
-      'authorization',
-      'connection',
-      'content-length',
-      'content-type',
-      'host',
-      'user-agent',
-      'x-request-id',
-    ]);
+    const named = ['accept', 'authorization', 'content-length', 'content-type', 'host', 'user-agent'];
+    expect(Object.keys(headers).sort()).toEqual([...named, 'x-request-id', ...added].sort());
     expect(headers.authorization).toBe('Bearer sk-header-key');
     expect(headers['x-request-id']).toBe('req_headers');
     expect(headers['content-type']).toBe('application/json');
@@ -210,8 +205,10 @@ describe('calls to a model’s server', () => {
   });
 });
 
-describe('an answer', () => {
-  const send = createUpstream({ fetch });
+describe.each([
+  ['by fetch', createUpstream({ fetch })],
+  ['over plain HTTP', createUpstream({ fetch, plain: createPlainClient() })],
+])('an answer %s', (way, send) => {
   const toCall = (url: string): UpstreamCall => ({
     method: 'GET',
     url,
@@ -252,7 +249,7 @@ describe('an answer', () => {
   });
 
   test('that is closed unread closes its connection; closing twice is harmless', async () => {
-    const model = upstream.script('closed unread', [say('x'), hang()]);
+    const model = upstream.script(`closed unread ${way}`, [say('x'), hang()]);
     const closing = await send({
       ...toCall(`${upstream.url}/chat/completions`),
       method: 'POST',

@@ -5,6 +5,7 @@ import { createIds } from '../../src/ids.ts';
 import { createOpenAiProvider } from '../../src/providers/openai/openai-provider.ts';
 import type { RetryPolicy } from '../../src/providers/openai/retry.ts';
 import type { ConnectionProbe } from '../../src/providers/outbound/call-watch.ts';
+import { createPlainClient } from '../../src/providers/outbound/http1/client.ts';
 import {
   createUpstream,
   type FetchPort,
@@ -39,6 +40,8 @@ export function createTestProvider(
   return createOpenAiProvider({
     upstream: createUpstream({
       fetch: options.fetch ?? fetch,
+      // As the server has it, unless a test looks at what `fetch` is given.
+      ...(options.fetch === undefined ? { plain: createPlainClient() } : {}),
       timeouts,
       ...(options.probe === undefined ? {} : { probe: options.probe }),
     }),

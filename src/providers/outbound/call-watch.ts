@@ -54,8 +54,8 @@ export interface WatchParts {
   readonly target: URL;
   readonly timeouts: UpstreamTimeouts;
   readonly probe: ConnectionProbe | null;
-  /** Aborted with a `ProviderError` (`timeout`) when a wait has lasted too long. */
-  readonly abort: AbortController;
+  /** Given a `ProviderError` (`timeout`) when a wait has lasted too long. */
+  readonly abort: { abort(reason: ProviderError): void };
 }
 
 type Phase = 'answer' | 'body' | 'over';

@@ -84,13 +84,12 @@ export class FetchAnswer implements UpstreamAnswer {
       }
       if (bytes > bytesMax) {
         this.close();
-        const name = toServerName(this.#parts.url);
-        throw new ProviderError('protocol', `${name} answered more than ${bytesMax} bytes.`);
+        throw toTooLong(this.#parts.url, bytesMax);
       }
       isDone = done;
     }
     this.#finish();
-    return new TextDecoder().decode(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces));
+    return joinText(pieces);
   }
 
   /** Null where there is nothing (more) to be read. */
@@ -120,6 +119,14 @@ export class FetchAnswer implements UpstreamAnswer {
     this.#parts.watch.stop();
     this.#parts.release();
   }
+}
+
+export function joinText(pieces: readonly Uint8Array[]): string {
+  return new TextDecoder().decode(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces));
+}
+
+export function toTooLong(url: URL, bytesMax: number): ProviderError {
+  return new ProviderError('protocol', `${toServerName(url)} answered more than ${bytesMax} bytes.`);
 }
 
 export function toCallError(error: unknown, signal: AbortSignal, url: URL, hasBegun: boolean): unknown {

@@ -18,6 +18,8 @@ import {
   type UpstreamTimeouts,
 } from './call-watch.ts';
 import type { CallVerdict, Circuits, CircuitUse } from './circuit.ts';
+import { ConnectTimeout, PlainAbort, type PlainClient } from './http1/client.ts';
+import { PlainAnswer } from './plain-answer.ts';
 import { FetchAnswer, toCallError, type UpstreamAnswer } from './upstream-answer.ts';
 import { toOutwardHeaders } from './upstream-headers.ts';
 
@@ -56,6 +58,8 @@ export type Upstream = (call: UpstreamCall) => Promise<UpstreamAnswer>;
 
 export interface UpstreamOptions {
   readonly fetch: FetchPort;
+  /** For servers without TLS that no proxy stands before; without one they are called by `fetch` too. */
+  readonly plain?: PlainClient;
   readonly timeouts?: UpstreamTimeouts;
   readonly probe?: ConnectionProbe | null;
   /** Without one, hosts that requests name must have public addresses. */
@@ -102,10 +106,12 @@ interface CallParts {
   readonly timeouts: UpstreamTimeouts;
   readonly probe: ConnectionProbe | null;
   readonly fetch: FetchPort;
+  readonly plain: PlainClient | null;
+  readonly isProxied: boolean;
 }
 
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const { fetch, circuits, isProxied = false } = options;
+  const { fetch, plain = null, circuits, isProxied = false } = options;
   const probe = options.probe === undefined && !isProxied ? probeConnection : (options.probe ?? null);
   const userAgent = options.userAgent ?? 'understudy';
   const defaults = options.timeouts ?? UPSTREAM_TIMEOUTS;
@@ -118,7 +124,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     const contentType = call.body === undefined ? null : (call.contentType ?? 'application/json');
     const headers = toOutwardHeaders({ ...call, contentType }, userAgent);
     const timeouts = call.style === undefined ? defaults : { ...defaults, ...call.style.timeouts };
-    const parts: CallParts = { call, url, headers, timeouts, probe, fetch };
+    const parts: CallParts = { call, url, headers, timeouts, probe, fetch, plain, isProxied };
     if (call.hostFromRequest === true) {
       return await callAddresses(parts, await findAddresses(parts, check, isProxied));
     }
@@ -229,6 +235,11 @@ async function callAddresses(parts: CallParts, addresses: readonly string[] | nu
 async function callAddress(parts: CallParts, address: string | null): Promise<UpstreamAnswer> {
   const { call, url, timeouts, probe, fetch } = parts;
   const target = address === null ? url : toAddressUrl(url, address);
+  const { plain } = parts;
+  const isByProxy = parts.isProxied && address === null && !isLoopbackHost(url.hostname);
+  if (plain !== null && !isByProxy && target.protocol === 'http:' && !(call.body instanceof ReadableStream)) {
+    return await callPlain(parts, plain, target, call.body ?? null);
+  }
   const abort = new AbortController();
   const onAbort = (): void => abort.abort(call.signal.reason);
   call.signal.addEventListener('abort', onAbort, { once: true });
@@ -250,13 +261,55 @@ async function callAddress(parts: CallParts, address: string | null): Promise<Up
       // A proxy set for the way out cannot reach a server on this machine, nor would it keep to the address.
       ...(address !== null || isLoopbackHost(url.hostname) ? { proxy: false } : {}),
     });
-    refuseRedirect(response, url, abort);
+    refuseRedirect(response.status, url, { close: () => abort.abort() });
     return new FetchAnswer({ response, url, abort, release, watch });
   } catch (error) {
     release();
     watch.stop();
     throw toCallError(error, abort.signal, url, false);
   }
+}
+
+async function callPlain(
+  { call, url, headers, timeouts }: CallParts,
+  plain: PlainClient,
+  target: URL,
+  body: string | Uint8Array | null,
+): Promise<UpstreamAnswer> {
+  const abort = new PlainAbort();
+  const onAbort = (): void => abort.abort(call.signal.reason);
+  call.signal.addEventListener('abort', onAbort, { once: true });
+  const release = (): void => call.signal.removeEventListener('abort', onAbort);
+  // The client bounds the wait for a connection itself.
+  const watch = new CallWatch({ server: url, target, timeouts, probe: null, abort });
+  try {
+    const exchange = await plain.send(
+      {
+        method: call.method,
+        target: { hostname: toSocketHost(target), port: Number(target.port || HTTP_PORT) },
+        path: target.pathname + target.search,
+        headers: { host: url.host, ...headers },
+        body,
+        connectMs: timeouts.connectMs,
+      },
+      abort,
+    );
+    const answer = new PlainAnswer({ exchange, url, abort, signal: call.signal, release, watch });
+    refuseRedirect(answer.status, url, answer);
+    return answer;
+  } catch (error) {
+    release();
+    watch.stop();
+    if (!(error instanceof ConnectTimeout)) throw toCallError(error, call.signal, url, false);
+    const message = `${toServerName(url)} took no connection in ${timeouts.connectMs} ms.`;
+    throw new ProviderError('timeout', message, { isRetryable: true });
+  }
+}
+
+const HTTP_PORT = 80;
+
+function toSocketHost({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '');
 }
 
 function toAddressUrl(url: URL, address: string): URL {
@@ -270,12 +323,12 @@ function toCertificateName(url: URL): string {
   return url.hostname.replace(/\.$/, '');
 }
 
-function refuseRedirect(response: Response, url: URL, abort: AbortController): void {
-  if (response.status < 300 || response.status > 399) return;
-  abort.abort();
+function refuseRedirect(status: number, url: URL, answer: { close(): void }): void {
+  if (status < 300 || status > 399) return;
+  answer.close();
   throw new ProviderError(
     'protocol',
     `${toServerName(url)} answered with a redirect, which is not followed.`,
-    { status: response.status },
+    { status },
   );
 }
