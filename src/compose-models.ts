@@ -32,6 +32,8 @@ export interface OutboundSettings {
   readonly allowLoopbackUpstreams: boolean;
   /** Whether calls to the internet leave by a proxy. */
   readonly hasProxy: boolean;
+  /** The only hosts, each `host` or `host:port`, that may be called; empty: any. */
+  readonly onlyUpstreams: readonly string[];
   /** Tells this server's own address: it must not ask itself. */
   readonly isSelf: (baseUrl: string) => boolean;
 }
@@ -97,7 +99,7 @@ function composeCircuits({ clock, log, meters }: ModelsDeps): Circuits {
 }
 
 function composeUpstream(
-  { hasProxy }: OutboundSettings,
+  { hasProxy, onlyUpstreams }: OutboundSettings,
   { version, meters }: ModelsDeps,
   policy: BaseUrlPolicy,
   circuits: Circuits,
@@ -112,6 +114,7 @@ function composeUpstream(
     circuits,
     onCall: meters.noteOutbound,
     isProxied: hasProxy,
+    onlyHosts: onlyUpstreams,
   });
 }
 

@@ -224,6 +224,7 @@ async function serveAsWorker(config: Config): Promise<number> {
                 }
               : null,
           hasProxy: config.hasProxy,
+          onlyUpstreams: settings.onlyUpstreams,
           onStoreLost(reason) {
             log.error('the store is lost', { reason });
             // The primary starts another worker, which takes up the runs of this one.

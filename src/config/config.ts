@@ -155,7 +155,9 @@ export function toExpected(setting: Setting): string {
   if (typeof setting.fallback === 'boolean') return 'true or false';
   if (schema.anyOf !== undefined || schema.const !== undefined) return toChoices(setting);
   if (setting === SETTINGS.corsOrigins) return 'origins like https://app.example, or *';
-  if (setting === SETTINGS.allowUpstreams) return 'hosts like models.example or 10.0.0.5:8000';
+  if (setting === SETTINGS.allowUpstreams || setting === SETTINGS.onlyUpstreams) {
+    return 'hosts like models.example or 10.0.0.5:8000';
+  }
   if (setting === SETTINGS.cassandraContactPoints) return 'nodes like cassandra.example or 10.0.0.5:9042';
   if (setting === SETTINGS.cassandraReplication) return 'data centres and copies like dc1:3';
   if (setting === SETTINGS.cassandraKeyspace) {

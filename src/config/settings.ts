@@ -94,6 +94,13 @@ export const SETTINGS = Object.freeze({
     about:
       "A host, or host:port, that a request may name as 'base-url' beside the known providers'. May be repeated.",
   }),
+  onlyUpstreams: setting({
+    flag: 'only-upstream',
+    argument: 'HOST',
+    schema: Type.Array(Type.String({ pattern: HOST_PATTERN, maxLength: 300 }), { maxItems: LIST_MAX }),
+    fallback: [] as string[],
+    about: 'The only host, or host:port, where models are asked, whoever names another one. May be repeated.',
+  }),
   corsOrigins: setting({
     flag: 'cors-origin',
     argument: 'ORIGIN',

@@ -161,6 +161,10 @@ const SAMPLES: Readonly<
     ['models.lan:8000', '[models.lan:8000]', ['models.lan:8000']],
     ['10.0.0.5', '10.0.0.5', ['10.0.0.5']],
   ],
+  onlyUpstreams: [
+    ['models.lan:8000', '[models.lan:8000]', ['models.lan:8000']],
+    ['10.0.0.5', '10.0.0.5', ['10.0.0.5']],
+  ],
   corsOrigins: [
     ['https://app.example', '["https://app.example"]', ['https://app.example']],
     ['*', '"*"', ['*']],

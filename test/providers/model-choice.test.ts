@@ -611,6 +611,27 @@ describe('names of the operator’s', () => {
     expect(resolve(openAi, 'gpt-4o')).toBe('404 model_not_found');
     expect(resolve(openAi, 'understudy/rehearsal')).toStartWith('default understudy/rehearsal');
   });
+
+  test('a name that may be asked for opens no other provider, whatever the headers say', () => {
+    const localServer = { kind: 'ollama', baseUrl: 'http://127.0.0.1:11434/v1' } as const;
+    const sections = { 'allowed-models': ['ollama/*', 'gpt-4o'] };
+    const allowed: Setup = { localServer, env: OPENAI, sections };
+    expect(resolve(allowed, 'ollama/llama3')).toStartWith('ollama llama3 ');
+    expect(resolve(allowed, 'gpt-4o')).toStartWith('default gpt-4o ');
+    const key = { 'api-key': 'k' };
+    for (const headers of [
+      { ...key, 'custom-llm-provider': 'groq' },
+      { ...key, 'base-url': 'https://api.groq.com/openai/v1' },
+      { ...key, 'llm-param-custom-llm-provider': 'groq' },
+    ]) {
+      expect(resolve(allowed, 'ollama/llama3', headers)).toBe('404 model_not_found');
+      expect(resolve(allowed, 'gpt-4o', headers)).toBe('404 model_not_found');
+    }
+    // The same provider, named in another way.
+    expect(resolve(allowed, 'gpt-4o', { 'custom-llm-provider': 'openai' })).toStartWith('default gpt-4o ');
+    const openAi = { ...key, 'base-url': 'https://api.openai.com/v1' };
+    expect(resolve(allowed, 'gpt-4o', openAi)).toContain('gpt-4o');
+  });
 });
 
 describe('what is listed', () => {

@@ -94,6 +94,41 @@ describe('calls to a model’s server', () => {
     });
   });
 
+  test('go to the hosts that the operator has named alone, where he has named some', async () => {
+    const seen: string[] = [];
+    const send = createUpstream({
+      fetch: async (url) => {
+        seen.push(url);
+        return new Response('{}');
+      },
+      onlyHosts: ['Models.example', '10.0.0.5:8000'],
+    });
+    const call = (url: string) =>
+      send({
+        method: 'GET',
+        url,
+        apiKey: 'sk-secret',
+        accept: '*/*',
+        requestId: 'req_x',
+        signal: new AbortController().signal,
+      });
+    const named = ['https://models.example/v1', 'https://MODELS.example:8443/v1', 'http://10.0.0.5:8000/v1'];
+    for (const url of named) (await call(url)).close();
+    for (const url of [
+      'https://api.example',
+      'http://10.0.0.5',
+      'https://x.models.example',
+      'http://[::1]:8000',
+    ]) {
+      expect(await catchProviderError(call(url))).toMatchObject({
+        kind: 'invalid_request',
+        status: 400,
+        code: 'host_not_allowed',
+      });
+    }
+    expect(seen).toEqual(named);
+  });
+
   test.each([
     ['a key', { apiKey: 'sk-line\nbreak' }],
     ['a header', { apiKey: null, headers: { 'x-api-key': 'line\r\nbreak: 1' } }],

@@ -70,6 +70,8 @@ export interface UpstreamOptions {
    * resolve on this machine are still checked, what others lead to is the proxy's to decide.
    */
   readonly isProxied?: boolean;
+  /** The only hosts, each `host` or `host:port`, that are called; empty or absent: any. */
+  readonly onlyHosts?: readonly string[];
   /** `user-agent`, as `understudy/0.1.0`. */
   readonly userAgent?: string;
   /** Told of each call when its headers are in, or it has failed. */
@@ -115,12 +117,14 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const probe = options.probe === undefined && !isProxied ? probeConnection : (options.probe ?? null);
   const userAgent = options.userAgent ?? 'understudy';
   const defaults = options.timeouts ?? UPSTREAM_TIMEOUTS;
+  const onlyHosts = new Set(options.onlyHosts?.map((host) => host.toLowerCase()));
   const check =
     options.addressCheck ?? createAddressCheck({ policy: { allowLoopback: false, isNamed: () => false } });
 
   const send: Upstream = async (call) => {
     call.signal.throwIfAborted();
     const url = new URL(call.url);
+    if (onlyHosts.size > 0 && !onlyHosts.has(url.host) && !onlyHosts.has(url.hostname)) throw refuseHost(url);
     const contentType = call.body === undefined ? null : (call.contentType ?? 'application/json');
     const headers = toOutwardHeaders({ ...call, contentType }, userAgent);
     const timeouts = call.style === undefined ? defaults : { ...defaults, ...call.style.timeouts };
@@ -133,6 +137,15 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     return await callInCircuit(parts, circuits.enter(provider, url.host, toUse(url)));
   };
   return options.onCall === undefined ? send : watchCalls(send, options.onCall);
+}
+
+/** The way out is where it is said: here nothing gets past, whichever setting or header has named the host. */
+function refuseHost({ host }: URL): ProviderError {
+  return new ProviderError(
+    'invalid_request',
+    `This server asks no models at '${host}': its operator allows other hosts alone (--only-upstream).`,
+    { status: 400, code: 'host_not_allowed' },
+  );
 }
 
 function watchCalls(send: Upstream, onCall: NonNullable<UpstreamOptions['onCall']>): Upstream {

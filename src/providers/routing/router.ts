@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from '../../clock.ts';
-import type { Protocol, ProviderEntry } from '../catalogue/catalogue.ts';
+import { findEntryByUrl, type Protocol, type ProviderEntry } from '../catalogue/catalogue.ts';
 import {
   type AvailableProvider,
   type ModelInfo,
@@ -82,7 +82,7 @@ export function createRouter(options: RouterOptions): Router {
       try {
         const request = bound === headers ? first : readRequestParameters(bound);
         const chosen = name === REHEARSAL_MODEL ? null : choice.choose(name, request);
-        if (chosen !== null) checkAllowed(settings, asked, name, chosen);
+        if (chosen !== null) checkAllowed(settings, [asked, name], chosen, request);
         const resolved = chosen === null ? builtIn : toResolved(chosen);
         found.push(resolved);
         // What the request says of its model's provider is for that one, not for the next.
@@ -228,16 +228,37 @@ function toFullPrefix({ entry, credentials, isDefault }: Choice): string {
   return isOpenAiHost(credentials.baseUrl ?? OPENAI_BASE_URL) ? 'openai/' : '';
 }
 
-/** A model may be allowed under the name that was asked for, under that of an alias' target, or under its full one. */
-function checkAllowed(settings: ModelSettings, asked: string, name: string, choice: Choice): void {
+/**
+ * A model may be allowed under the name that was asked for, under that of an alias' target, or under its full one. Where the
+ * request's headers say who answers, the name alone says nothing: only the one that it has there counts.
+ */
+function checkAllowed(
+  settings: ModelSettings,
+  names: readonly [asked: string, target: string],
+  choice: Choice,
+  request: RequestParameters,
+): void {
   if (settings.allowedModels === null) return;
-  if (isAnyAllowed(settings, [asked, name, toFullPrefix(choice) + choice.model])) return;
+  const isSteered =
+    request.get('custom-llm-provider') !== null || choice.credentials.baseUrlFromRequest === true;
+  const counted = isSteered ? toSteeredNames(choice) : [...names, toFullPrefix(choice) + choice.model];
+  if (isAnyAllowed(settings, counted)) return;
   throw new ProviderError(
     'model_not_found',
-    `The model '${asked.slice(0, 200)}' is not among those that this server allows.`,
+    `The model '${names[0].slice(0, 200)}' is not among those that this server allows.`,
     { status: 404, code: 'model_not_found', param: 'model' },
   );
 }
+
+/** By whose address it is: a known provider's, or one that the operator lets requests name. */
+function toSteeredNames(choice: Choice): string[] {
+  const { credentials, entry, model, isDefault } = choice;
+  const host = credentials.baseUrl === null ? null : findEntryByUrl(credentials.baseUrl);
+  if (host !== null && host.id !== OPENAI_ID && host.id !== entry.id) return [`${host.id}/${model}`];
+  return [toFullPrefix(choice) + model, ...(isDefault ? [model] : [])];
+}
+
+const OPENAI_ID = 'openai';
 
 function createUnknownBuiltIn(model: string): ProviderError {
   return new ProviderError(
