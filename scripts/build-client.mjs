@@ -12,7 +12,7 @@ import { prepare, ROOT, say } from './setup/install.mjs';
 
 const FOLDER = 'dist/client';
 /** What the entry's declarations are made of. */
-const DECLARATIONS = ['client', 'patch', 'environment', 'list-threads'];
+const DECLARATIONS = ['client', 'patch', 'environment', 'edit-message', 'embedding-model', 'list-threads'];
 const STEP_TIMEOUT_MS = 60_000;
 
 /**

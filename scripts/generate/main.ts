@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ADDITIONS } from './additions.ts';
 import { CORRECTIONS, RENAMED } from './corrections.ts';
 import { readDocument } from './document.ts';
 import { generate } from './generate.ts';
@@ -20,7 +21,7 @@ async function main(): Promise<void> {
   const { files, dropped } = await generate({
     document,
     layout: LAYOUT,
-    corrections: CORRECTIONS,
+    corrections: [...CORRECTIONS, ...ADDITIONS],
     renamed: RENAMED,
     schemasFolder: '..',
   });

@@ -1,5 +1,6 @@
 /** Who a tenant is: a token of Astra's, and which of its databases is meant. */
 
+import { ASTRA_TOKEN_HEADER } from '../astra-token.ts';
 import { ApiError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 
@@ -9,7 +10,7 @@ export interface AstraCredentials {
   readonly databaseId: string | null;
 }
 
-export const TOKEN_HEADER = 'astra-api-token';
+export const TOKEN_HEADER = ASTRA_TOKEN_HEADER;
 export const DATABASE_HEADER = 'astra-db-id';
 
 const TOKEN_LENGTH_MAX = 512;

@@ -249,13 +249,15 @@ async function toResults(
   const files = await Promise.all(
     fileIds.map(async (id) => [id, await deps.store.get<OpenAIFile>('files', scope, id)] as const),
   );
-  const names = new Map(files.flatMap(([id, file]) => (file === null ? [] : [[id, file.record.filename]])));
+  const byId = new Map(files.flatMap(([id, file]) => (file === null ? [] : [[id, file.record]])));
   return hits.flatMap(({ storeId, hit }) => {
-    const fileName = names.get(hit.file);
-    if (fileName === undefined) return [];
+    const found = byId.get(hit.file);
+    if (found === undefined) return [];
+    const { filename: fileName, bytes: fileBytes } = found;
     const { text, start, end, page, position } = hit.chunk;
     const { file: fileId, score, attributes } = hit;
-    return [{ storeId, fileId, fileName, score, attributes, text, start, end, page, position }];
+    const file = { fileId, fileName, fileBytes };
+    return [{ storeId, ...file, score, attributes, text, start, end, page, position }];
   });
 }
 

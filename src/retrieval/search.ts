@@ -23,6 +23,8 @@ export interface SearchResult {
   readonly storeId: string;
   readonly fileId: string;
   readonly fileName: string;
+  /** Of the whole file. */
+  readonly fileBytes: number;
   /** 0 to 1; results descend by it. */
   readonly score: number;
   readonly attributes: Attributes;

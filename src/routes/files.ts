@@ -8,7 +8,7 @@ import { toListObject, toPageRequest } from '../services/lists.ts';
 import { toContentResponse } from './file-content.ts';
 import { toUnsupportedMethod } from './manners.ts';
 import { receiveForm } from './multipart.ts';
-import { readQuery } from './request.ts';
+import { hasAstraToken, readQuery, toHeaders } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
 
 /** As at OpenAI: a page is everything, as a rule. */
@@ -26,12 +26,13 @@ export function registerFiles(app: Elysia, deps: RouteDeps): void {
           fileField: 'file',
           fileBytesMax: deps.fileBytesMax,
         };
+        const embedding = deps.embedders.readNamed(toHeaders(request));
         return receiveForm(deps, request, form, async ({ file, body }, draft) => {
           const checked = deps.validator.parse(CreateFileRequest, body);
-          const record = await createFile(deps, scope, draft, file, checked);
+          const record = await createFile(deps, scope, draft, { ...file, embedding }, checked);
           // It will go into a vector store, as a rule.
           if (record.purpose === 'assistants' || record.purpose === 'user_data') deps.ingests.warm();
-          return toFile(record);
+          return toFile(record, hasAstraToken(request));
         });
       },
       { parse: 'none' },
@@ -40,10 +41,11 @@ export function registerFiles(app: Elysia, deps: RouteDeps): void {
       const query = readQuery(request);
       const page = toPageRequest(query, FILE_LIST_LIMITS);
       const scope = deps.authenticate(request);
-      return toListObject(await listFiles(deps, scope, page, query.get('purpose') || null), toFile);
+      const files = await listFiles(deps, scope, page, query.get('purpose') || null);
+      return toListObject(files, (record) => toFile(record, hasAstraToken(request)));
     })
     .get('/v1/files/:file_id', async ({ request, params }) =>
-      toFile(await getFile(deps, deps.authenticate(request), params.file_id)),
+      toFile(await getFile(deps, deps.authenticate(request), params.file_id), hasAstraToken(request)),
     )
     .delete('/v1/files/:file_id', ({ request, params }) =>
       deleteFile(deps, deps.authenticate(request), params.file_id),

@@ -1,6 +1,7 @@
 /** What handlers read of a request: its caller, its body, its query. */
 
 import type { Static, TSchema } from '@sinclair/typebox';
+import { ASTRA_TOKEN_HEADER } from '../astra-token.ts';
 import { ApiError } from '../errors.ts';
 import type { RequestHeaders } from '../providers/provider.ts';
 import type { Caller, CallerKey } from '../services/caller.ts';
@@ -50,8 +51,14 @@ export function toCaller(deps: RequestDeps, request: Request, set: ResponseSetti
   return { scope, headers: others, requestId, ...traced, ...(key === null ? {} : { key }) };
 }
 
-function toHeaders(request: Request): RequestHeaders {
+/** All of them, their names in lower case. */
+export function toHeaders(request: Request): RequestHeaders {
   return request.headers.toJSON() as Record<string, string>;
+}
+
+/** Whether the request comes from a program of astra-assistants-api, whose own fields are then shown beside the API's. */
+export function hasAstraToken(request: Request): boolean {
+  return (request.headers.get(ASTRA_TOKEN_HEADER) ?? '') !== '';
 }
 
 /** The JSON body, checked. Errors: 413, 415; 400 for what is no JSON object or does not fit the schema. */

@@ -11,9 +11,9 @@ import {
 import { toListObject, toPageRequest } from '../services/lists.ts';
 import { createRun, createThreadAndRun, type StartedRun } from '../services/run-creation.ts';
 import { cancelRun, getRun, listRuns, modifyRun, submitToolOutputs } from '../services/runs.ts';
-import { readIncludesContent } from '../services/steps.ts';
-import { hintPolling, readBody, readQuery, toCaller, toStreamResponse } from './request.ts';
+import { hasAstraToken, hintPolling, readBody, readQuery, toCaller, toStreamResponse } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
+import { readStepView } from './steps.ts';
 
 export function registerRuns(app: Elysia, deps: RouteDeps): void {
   app
@@ -21,9 +21,9 @@ export function registerRuns(app: Elysia, deps: RouteDeps): void {
       '/v1/threads/runs',
       async ({ request, set }) => {
         const caller = toCaller(deps, request, set);
-        const includesContent = readIncludesContent(readQuery(request));
+        const view = readStepView(request);
         const body = await readBody(deps, request, CreateThreadAndRunRequest);
-        return toReply(await createThreadAndRun(deps, caller, body, includesContent));
+        return toReply(await createThreadAndRun(deps, caller, body, view));
       },
       { parse: 'none' },
     )
@@ -31,9 +31,9 @@ export function registerRuns(app: Elysia, deps: RouteDeps): void {
       '/v1/threads/:thread_id/runs',
       async ({ request, params, set }) => {
         const caller = toCaller(deps, request, set);
-        const includesContent = readIncludesContent(readQuery(request));
+        const view = readStepView(request);
         const body = await readBody(deps, request, CreateRunRequest);
-        return toReply(await createRun(deps, caller, params.thread_id, body, includesContent));
+        return toReply(await createRun(deps, caller, params.thread_id, body, view));
       },
       { parse: 'none' },
     )
@@ -66,7 +66,9 @@ export function registerRuns(app: Elysia, deps: RouteDeps): void {
       async ({ request, params, set }) => {
         const caller = toCaller(deps, request, set);
         const body = await readBody(deps, request, SubmitToolOutputsRunRequest);
-        return toReply(await submitToolOutputs(deps, caller, params.thread_id, params.run_id, body));
+        // It has no `include[]`.
+        const view = { content: false, chunks: hasAstraToken(request) };
+        return toReply(await submitToolOutputs(deps, caller, params.thread_id, params.run_id, body, view));
       },
       { parse: 'none' },
     );

@@ -9,7 +9,7 @@ import {
 import { PART_BYTES_MAX } from '../services/upload-records.ts';
 import { addPart, cancelUpload, checkTakesParts, completeUpload, createUpload } from '../services/uploads.ts';
 import { receiveForm } from './multipart.ts';
-import { readBody } from './request.ts';
+import { hasAstraToken, readBody, toHeaders } from './request.ts';
 import type { RouteDeps } from './route-deps.ts';
 
 export function registerUploads(app: Elysia, deps: RouteDeps): void {
@@ -18,7 +18,8 @@ export function registerUploads(app: Elysia, deps: RouteDeps): void {
       '/v1/uploads',
       async ({ request }) => {
         const scope = deps.authenticate(request);
-        return createUpload(deps, scope, await readBody(deps, request, CreateUploadRequest));
+        const body = await readBody(deps, request, CreateUploadRequest);
+        return createUpload(deps, scope, body, deps.embedders.readNamed(toHeaders(request)));
       },
       { parse: 'none' },
     )
@@ -45,9 +46,11 @@ export function registerUploads(app: Elysia, deps: RouteDeps): void {
       async ({ request, params }) => {
         const scope = deps.authenticate(request);
         const body = await readBody(deps, request, CompleteUploadRequest);
+        const embedding = deps.embedders.readNamed(toHeaders(request));
+        const asked = { embedding, showsAll: hasAstraToken(request) };
         // A checksum over gigabytes takes its time.
         const release = deps.holdOpen(request);
-        return completeUpload(deps, scope, params.upload_id, body).finally(release);
+        return completeUpload(deps, scope, params.upload_id, body, asked).finally(release);
       },
       { parse: 'none' },
     )

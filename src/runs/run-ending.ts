@@ -15,16 +15,9 @@ import {
   toMessageUpdate,
   toStepUpdate,
 } from './parts.ts';
-import {
-  addUsage,
-  NO_USAGE,
-  type RunRecord,
-  type StepRecord,
-  toRun,
-  toStep,
-  toThreadScope,
-} from './run-records.ts';
+import { addUsage, NO_USAGE, type RunRecord, type StepRecord, toRun, toThreadScope } from './run-records.ts';
 import type { RunWriter } from './run-writer.ts';
+import { toStep } from './step-views.ts';
 import { toFunctionCall } from './tools/calls.ts';
 import type { TurnRecorder } from './turn-recorder.ts';
 import { readSteps } from './turns.ts';

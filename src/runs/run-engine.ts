@@ -22,6 +22,7 @@ import type { RunSlot } from './run-slot.ts';
 import { beginRunSpan, endRunSpan } from './run-trace.ts';
 import type { RunLoopDeps } from './run-work.ts';
 import { createRunWriter } from './run-writer.ts';
+import { PLAIN_VIEW, type StepView, toShownEvent } from './step-views.ts';
 import { createToollessModels } from './toolless-models.ts';
 import type { ServerTool } from './tools/server-tool.ts';
 
@@ -56,8 +57,8 @@ export interface RunStart {
   readonly opening: readonly RunEvent[];
   /** Whether somebody listens. */
   readonly isStreamed: boolean;
-  /** Whether who listens wants to see what searches found. */
-  readonly includesContent?: boolean;
+  /** What who listens is shown of steps; absent: what everybody is. */
+  readonly view?: StepView;
   /** The run is only to be ended, for this reason. */
   readonly interruption?: InterruptionKind;
 }
@@ -126,6 +127,7 @@ export function createRunEngine(
 
   const drive = async (session: Session): Promise<void> => {
     const { tenant, run, resolveModel, requestId, headers, isContinued, opening } = session.start;
+    const { view = PLAIN_VIEW } = session.start;
     const { id } = run.record;
     const slot = session.start.slot ?? toNotedSlot(session.start);
     const meter = options.meter?.begin({
@@ -140,18 +142,17 @@ export function createRunEngine(
       session.deadline = setTimeout(() => stop(session, 'expired'), atMs - deps.clock.nowMs());
     };
     try {
-      for (const event of opening) session.stream?.push(event);
+      for (const event of opening) session.stream?.push(toShownEvent(event, view));
       const writer = createRunWriter(deps, options.owner, tenant, run);
       const { signal } = session.controller;
-      const includesContent = session.start.includesContent === true;
       const keyId = session.start.keyId ?? null;
-      const asked = { resolveModel, requestId, keyId, headers, includesContent, isContinued };
+      const asked = { resolveModel, requestId, keyId, headers, view, isContinued };
       const startSpan = toStartSpan(tracing, span.context);
       const work = { ...asked, writer, signal, expiresMs, setDeadline, startSpan };
       for await (const event of runLoop(loopDeps, work)) {
         meter?.event(event.event);
         last = event.event;
-        session.stream?.push(event);
+        session.stream?.push(toShownEvent(event, view));
       }
     } catch (error) {
       deps.log.error('run stopped without an end', { runId: id, requestId, ...toLogFields(error) });

@@ -57,6 +57,10 @@ export interface FoundPassage {
   /** The page that it begins on, from 1; null where the format has no pages. */
   readonly page: number | null;
   readonly text: string;
+  /** Which of its file's chunks it is, from 0; absent in steps from before this was kept. */
+  readonly position?: number;
+  /** Of the whole file; absent where `position` is. */
+  readonly file_bytes?: number;
 }
 
 /** A call with what came of it. */
@@ -120,27 +124,6 @@ export function toRun(record: RunRecord): RunObject {
     temperature: run.temperature ?? SAMPLING_DEFAULT,
     top_p: run.top_p ?? SAMPLING_DEFAULT,
   };
-}
-
-/** The wire's view; the texts that searches found are only in it where the client asks to include them. */
-export function toStep(record: StepRecord, includesContent = false): RunStepObject {
-  const { internal, ...step } = record;
-  if (!includesContent || step.step_details.type !== 'tool_calls') return step;
-  const calls = step.step_details.tool_calls.map((call) => {
-    const answered = internal.server_calls?.find(({ id }) => id === call.id);
-    return call.type === 'file_search' ? withContent(call, answered?.found ?? []) : call;
-  });
-  return { ...step, step_details: { type: 'tool_calls', tool_calls: calls } };
-}
-
-/** The record of a search with the texts of its results. */
-export function withContent(record: FileSearchRecord, found: readonly FoundPassage[]): FileSearchRecord {
-  const results = record.file_search.results?.map((result, index) => {
-    const text = found[index]?.text;
-    return text === undefined ? result : { ...result, content: [{ type: 'text' as const, text }] };
-  });
-  if (results === undefined) return record;
-  return { ...record, file_search: { ...record.file_search, results } };
 }
 
 export function isFunctionCall(call: ToolCallRecord): call is FunctionCallRecord {

@@ -6,6 +6,7 @@ import type { RequestHeaders, ResolvedModel } from '../providers/provider.ts';
 import type { StartSpan } from '../tracing/tracing.ts';
 import type { ReadImage } from './images.ts';
 import type { RunWriter } from './run-writer.ts';
+import type { StepView } from './step-views.ts';
 import type { ToollessModels } from './toolless-models.ts';
 import type { ServerTool } from './tools/server-tool.ts';
 import type { TurnRecorder } from './turn-recorder.ts';
@@ -25,8 +26,8 @@ export interface RunWork {
   readonly startSpan: StartSpan;
   /** Of the request that started the work: tools may find keys there. In memory only; empty after a restart. */
   readonly headers: RequestHeaders;
-  /** Whether the client who listens wants to see what searches found. */
-  readonly includesContent: boolean;
+  /** What the client who listens is shown of steps. */
+  readonly view: StepView;
   /** False for a run that has just been made: it has no steps to go on from. */
   readonly isContinued: boolean;
   /** How long a turn of the model, and each wait for the client, may take. */

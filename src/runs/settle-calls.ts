@@ -5,8 +5,9 @@ import { toAnswerTokensMax } from './ask-model.ts';
 import type { RunEvent } from './events.ts';
 import { toLeaseWait } from './leases.ts';
 import { toEndedStep, toStepUpdate } from './parts.ts';
-import { addUsage, NO_USAGE, type StepRecord, toRun, toStep } from './run-records.ts';
+import { addUsage, NO_USAGE, type StepRecord, toRun } from './run-records.ts';
 import type { LoopState, RunLoopDeps, RunWork } from './run-work.ts';
+import { toStep } from './step-views.ts';
 import { answerServerCalls, toRequiredAction } from './tools/calls.ts';
 import type { TurnRecorder } from './turn-recorder.ts';
 
@@ -71,6 +72,6 @@ export async function* settleCalls(
       ...(providerMetadata === undefined ? {} : { providerMetadata }),
     },
   ];
-  yield { event: 'thread.run.step.completed', data: toStep(ended, work.includesContent) };
+  yield { event: 'thread.run.step.completed', data: toStep(ended, work.view) };
   return true;
 }

@@ -31,10 +31,10 @@ import {
   type RunUsage,
   type StepRecord,
   toRunScope,
-  toStep,
   toThreadScope,
 } from './run-records.ts';
 import type { RunWriter } from './run-writer.ts';
+import { toStep } from './step-views.ts';
 import type { ServerTool } from './tools/server-tool.ts';
 import type { Unfinished } from './turns.ts';
 

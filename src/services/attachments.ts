@@ -11,7 +11,7 @@ import { getFile } from './file-records.ts';
 import type { ThreadRecord } from './thread-records.ts';
 import { THREAD_STORE_EXPIRY, type ToolResources } from './tool-resources.ts';
 import type { VectorStoreDeps } from './vector-store-access.ts';
-import { addCheckedFiles } from './vector-store-files.ts';
+import { addCheckedFiles, checkFiles, toTerms } from './vector-store-files.ts';
 import { toChunking } from './vector-store-options.ts';
 import { createVectorStore, deleteVectorStore } from './vector-stores.ts';
 
@@ -19,7 +19,7 @@ const ATTEMPTS_MAX = 16;
 
 /** Where a message stands in its request: '' or `messages[3]`. */
 export interface GivenMessage {
-  readonly body: Pick<CreateMessageRequest, 'content' | 'attachments'>;
+  readonly body: Partial<Pick<CreateMessageRequest, 'content' | 'attachments'>>;
   readonly path: string;
 }
 
@@ -47,8 +47,9 @@ function toFilePlaces({ body, path }: GivenMessage): { fileId: string; param: st
     fileId,
     param: `${at}attachments[${index}].file_id`,
   }));
-  if (typeof body.content === 'string') return attached;
-  const pictured = body.content.flatMap((part, index) =>
+  const { content = '' } = body;
+  if (typeof content === 'string') return attached;
+  const pictured = content.flatMap((part, index) =>
     part.type === 'image_file'
       ? [{ fileId: part.image_file.file_id, param: `${at}content[${index}].image_file.file_id` }]
       : [],
@@ -85,7 +86,10 @@ export async function addToResources(
   }
   const chunking = toChunking(null);
   const additions = fileIds.map((fileId) => ({ fileId, attributes: {}, chunking }));
-  await addCheckedFiles(deps, caller, store, additions, null);
+  const isDecided = store.internal.embedding !== undefined;
+  const ofFiles = isDecided ? null : await checkFiles(deps, caller.scope, additions, 'attachments');
+  const terms = toTerms(deps, caller, store, ofFiles);
+  await addCheckedFiles(deps, caller, store, additions, terms, null);
   return resources;
 }
 

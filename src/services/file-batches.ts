@@ -30,8 +30,8 @@ export async function createFileBatch(
 ): Promise<FileBatchRecord> {
   const { param, additions } = toAdditions(body);
   const { record: store } = await getUsableStore(deps, caller.scope, storeId);
-  await checkFiles(deps, caller.scope, additions, param);
-  const terms = toTerms(deps, caller, store);
+  const ofFiles = await checkFiles(deps, caller.scope, additions, param);
+  const terms = toTerms(deps, caller, store, ofFiles);
   const batch: FileBatchRecord = {
     id: deps.ids.create('file_batch'),
     object: 'vector_store.files_batch',
@@ -66,7 +66,7 @@ export async function createFileBatch(
   // Deleted since we looked.
   if (!isWritten) throw ApiError.notFound('vector_store', storeId);
   try {
-    await addCheckedFiles(deps, caller, store, additions, { id: batch.id, begin: 0 });
+    await addCheckedFiles(deps, caller, store, additions, terms, { id: batch.id, begin: 0 });
   } catch (error) {
     // The vector store is gone, or has expired: nobody can go on with this.
     if (error instanceof ApiError) await deps.store.delete('ingests', INGEST_SCOPE, note.id);

@@ -2,6 +2,7 @@
 
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
+import type { EmbeddingModel } from '../providers/embedder.ts';
 import type { CreateFileRequest, OpenAIFile } from '../schemas/generated/files.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { type BlobPart, type ByteRange, readBlobs } from '../store/blobs.ts';
@@ -10,19 +11,29 @@ import type { Scope } from '../store/store.ts';
 export type FilePurpose = CreateFileRequest['purpose'];
 
 /** `internal` is not on the wire. */
-export type FileRecord = Omit<OpenAIFile, 'purpose'> & {
+export type FileRecord = Omit<OpenAIFile, 'purpose' | 'embedding_model'> & {
   readonly purpose: FilePurpose;
   readonly internal: {
     /** Where the bytes are, in their order: one blob, or the parts of an upload. */
     readonly parts: readonly BlobPart[];
     /** What the client called it, if it said more than "bytes". */
     readonly content_type: string | null;
+    /** The model that the upload named: of a vector store that this file is the first of. Absent: none. */
+    readonly embedding?: EmbeddingModel;
   };
 };
 
-/** The wire's view. `evals` goes out although the API document has no word for it. */
-export function toFile({ internal: _, purpose, ...file }: FileRecord): OpenAIFile {
-  return { ...file, purpose: purpose as OpenAIFile['purpose'] };
+/**
+ * The wire's view. `evals` goes out although the API document has no word for it; `embedding_model` where the upload named one, and
+ * with `showsAll` as null where it did not: programs of astra-assistants-api read it of every file.
+ */
+export function toFile({ internal, purpose, ...file }: FileRecord, showsAll = false): OpenAIFile {
+  const named = internal.embedding?.model ?? null;
+  return {
+    ...file,
+    purpose: purpose as OpenAIFile['purpose'],
+    ...(named === null && !showsAll ? {} : { embedding_model: named }),
+  };
 }
 
 export function isExpired(deps: Pick<Ports, 'clock'>, record: Pick<FileRecord, 'expires_at'>): boolean {

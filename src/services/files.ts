@@ -4,6 +4,7 @@ import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import { type Log, toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
+import type { EmbeddingModel } from '../providers/embedder.ts';
 import type {
   CreateFileRequest,
   DeleteFileResponse,
@@ -58,6 +59,8 @@ export interface NewFile {
   readonly contentType: string | null;
   readonly parts: readonly BlobPart[];
   readonly expiresAfter: FileExpirationAfter | undefined;
+  /** The model that the request named. */
+  readonly embedding: EmbeddingModel | null;
 }
 
 /** Errors: 400 for a name that the purpose does not allow. */
@@ -92,7 +95,11 @@ export function toFileWrites(
     filename: given.filename,
     purpose: given.purpose,
     status: 'processed',
-    internal: { parts: given.parts, content_type: given.contentType },
+    internal: {
+      parts: given.parts,
+      content_type: given.contentType,
+      ...(given.embedding === null ? {} : { embedding: given.embedding }),
+    },
   };
   const insert: Write = {
     kind: 'insert',
@@ -111,7 +118,12 @@ export async function createFile(
   deps: Deps,
   scope: Scope,
   draft: BlobDraft,
-  sent: { readonly filename: string; readonly contentType: string | null },
+  sent: {
+    readonly filename: string;
+    readonly contentType: string | null;
+    /** The model that the request named; absent: none. */
+    readonly embedding?: EmbeddingModel | null;
+  },
   body: CreateFileRequest,
 ): Promise<FileRecord> {
   checkFilename(sent.filename, body.purpose, 'file');
@@ -124,6 +136,7 @@ export async function createFile(
     contentType: sent.contentType,
     parts: [{ blob: draft.blob, bytes: draft.writer.bytes }],
     expiresAfter: body.expires_after,
+    embedding: sent.embedding ?? null,
   });
   await deps.store.write([...draft.toKeepWrites(), ...writes]).catch(rethrowGivenUp);
   draft.keep();

@@ -39,7 +39,8 @@ export function toMessageRecord(
 
 type GivenPart = Exclude<CreateMessageRequest['content'], string>[number];
 
-function toContent(content: CreateMessageRequest['content'], param: string): MessageRecord['content'] {
+/** `param` is where it stands in the request. Errors: 400 naming the parameter. */
+export function toContent(content: CreateMessageRequest['content'], param: string): MessageRecord['content'] {
   if (typeof content === 'string') return [toTextPart(content, param)];
   return content.map((part, index) => toPart(part, `${param}[${index}]`));
 }

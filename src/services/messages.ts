@@ -8,12 +8,12 @@ import type {
   DeleteMessageResponse,
   ModifyMessageRequest,
 } from '../schemas/generated/messages.ts';
-import type { Page, PageRequest, Scope } from '../store/store.ts';
+import type { Page, PageRequest, Scope, Versioned, Write } from '../store/store.ts';
 import { StoreError } from '../store/store.ts';
 import { attachToThread, checkMessageFiles, toSearchedFiles } from './attachments.ts';
 import type { Caller } from './caller.ts';
 import { readPage, rethrowMissing } from './lists.ts';
-import { type MessageRecord, toMessageRecord } from './message-records.ts';
+import { type MessageRecord, toContent, toMessageRecord } from './message-records.ts';
 import { toMetadata } from './metadata.ts';
 import type { ThreadRecord } from './thread-records.ts';
 import { getThread } from './threads.ts';
@@ -39,19 +39,40 @@ export async function createMessage(
     if (thread.record.active_run_id !== null) throw toBusy(thread.record);
     await attachToThread(deps, caller, threadId, searched);
   }
+  await writeToIdleThread(
+    deps,
+    scope,
+    threadId,
+    {
+      kind: 'insert',
+      collection: 'messages',
+      scope: toMessageScope(scope, threadId),
+      record,
+      isFresh: true,
+    },
+    toBusy,
+  );
+  return record;
+}
+
+/** A run that ends makes way for the next message; one that begins at the same moment does not. */
+const ATTEMPTS_MAX = 3;
+
+/** Writes to a message of a thread that no run works on. Errors: 404 thread; `toBusyError`'s; `StoreError` of the write, with index 1. */
+async function writeToIdleThread(
+  deps: Pick<Deps, 'store'>,
+  scope: Scope,
+  threadId: string,
+  write: Write,
+  toBusyError: (thread: ThreadRecord) => ApiError,
+): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       await deps.store.write([
         { kind: 'require', collection: 'threads', scope, id: threadId, equals: { active_run_id: null } },
-        {
-          kind: 'insert',
-          collection: 'messages',
-          scope: toMessageScope(scope, threadId),
-          record,
-          isFresh: true,
-        },
+        write,
       ]);
-      return record;
+      return;
     } catch (error) {
       if (!(error instanceof StoreError) || error.index !== 0) throw error;
       if (error.code === 'not_found') throw ApiError.notFound('thread', threadId);
@@ -59,13 +80,11 @@ export async function createMessage(
       const thread = await getThread(deps, scope, threadId);
       const settled = (await settleClaim(deps, scope, thread)) ?? thread;
       // It was taken by a run that has ended by now.
-      if (settled.record.active_run_id !== null || attempt === ATTEMPTS_MAX) throw toBusy(settled.record);
+      if (settled.record.active_run_id !== null || attempt === ATTEMPTS_MAX)
+        throw toBusyError(settled.record);
     }
   }
 }
-
-/** A run that ends makes way for the next message; one that begins at the same moment does not. */
-const ATTEMPTS_MAX = 3;
 
 function toBusy(thread: ThreadRecord): ApiError {
   return ApiError.invalidRequest(
@@ -79,8 +98,17 @@ export async function getMessage(
   threadId: string,
   id: string,
 ): Promise<MessageRecord> {
+  return (await findMessage(deps, scope, threadId, id)).record;
+}
+
+async function findMessage(
+  deps: Pick<Deps, 'store'>,
+  scope: Scope,
+  threadId: string,
+  id: string,
+): Promise<Versioned<MessageRecord>> {
   const found = await deps.store.get<MessageRecord>('messages', toMessageScope(scope, threadId), id);
-  if (found !== null) return found.record;
+  if (found !== null) return found;
   await getThread(deps, scope, threadId);
   throw ApiError.notFound('message', id);
 }
@@ -101,13 +129,18 @@ export async function listMessages(
   return found;
 }
 
+/**
+ * Changes a message's metadata, and its content: the whole of it, for the runs that come. Errors: 404; 400, also where the content is
+ * to change while a run is active.
+ */
 export async function modifyMessage(
-  deps: Pick<Deps, 'store'>,
+  deps: Pick<Deps, 'store' | 'clock'>,
   scope: Scope,
   threadId: string,
   id: string,
   body: ModifyMessageRequest,
 ): Promise<MessageRecord> {
+  if (body.content !== undefined) return editMessage(deps, scope, threadId, id, body, body.content);
   if (body.metadata === undefined) return getMessage(deps, scope, threadId, id);
   const metadata = toMetadata(body.metadata);
   await getThread(deps, scope, threadId);
@@ -117,6 +150,50 @@ export async function modifyMessage(
   return record;
 }
 
+/** Of edits at the same moment each is made whole, one after the other; every round, one of them is. */
+const EDITS_MAX = 64;
+
+/** A run reads its thread once, so what it reads does not change while it is active. */
+async function editMessage(
+  deps: Pick<Deps, 'store' | 'clock'>,
+  scope: Scope,
+  threadId: string,
+  id: string,
+  body: ModifyMessageRequest,
+  content: NonNullable<ModifyMessageRequest['content']>,
+): Promise<MessageRecord> {
+  const change: Partial<MessageRecord> = {
+    content: toContent(content, 'content'),
+    ...(body.metadata === undefined ? {} : { metadata: toMetadata(body.metadata) }),
+  };
+  await checkMessageFiles(deps, scope, [{ body: { content }, path: '' }]);
+  for (let attempt = 0; attempt < EDITS_MAX; attempt += 1) {
+    const { record, version } = await findMessage(deps, scope, threadId, id);
+    const parent = toMessageScope(scope, threadId);
+    const write: Write = {
+      kind: 'update',
+      collection: 'messages',
+      scope: parent,
+      id,
+      change,
+      ifVersion: version,
+    };
+    try {
+      await writeToIdleThread(deps, scope, threadId, write, (thread) => toBusyForEdit(thread, id));
+      return { ...record, ...change };
+    } catch (error) {
+      if (!(error instanceof StoreError) || (error.code !== 'conflict' && error.code !== 'not_found'))
+        throw error;
+    }
+  }
+  throw new ApiError('conflict', `Message ${id} is being changed by too many requests at once. Try again.`);
+}
+
+function toBusyForEdit(thread: ThreadRecord, id: string): ApiError {
+  const run = thread.active_run_id ?? '';
+  return ApiError.invalidRequest(`Can't change the content of message ${id} while a run ${run} is active.`);
+}
+
 export async function deleteMessage(
   deps: Pick<Deps, 'store'>,
   scope: Scope,
@@ -124,11 +201,7 @@ export async function deleteMessage(
   id: string,
 ): Promise<DeleteMessageResponse> {
   const parent = toMessageScope(scope, threadId);
-  const found = await deps.store.get<MessageRecord>('messages', parent, id);
-  if (found === null) {
-    await getThread(deps, scope, threadId);
-    throw ApiError.notFound('message', id);
-  }
+  const found = await findMessage(deps, scope, threadId, id);
   if (found.record.status === 'in_progress') {
     throw ApiError.invalidRequest(
       `Can't delete message ${id} while run ${found.record.run_id ?? ''} is writing it.`,

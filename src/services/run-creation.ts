@@ -10,6 +10,7 @@ import type { RunEngine, RunStart } from '../runs/run-engine.ts';
 import type { HeaderKeeper } from '../runs/run-headers.ts';
 import { type RunModel, resolveModel, searchesFromRequest } from '../runs/run-model.ts';
 import { NO_USAGE, type RunRecord, toRun, toThreadScope } from '../runs/run-records.ts';
+import { PLAIN_VIEW, type StepView } from '../runs/step-views.ts';
 import { settleClaim } from '../runs/thread-claims.ts';
 import type { CreateRunRequest, CreateThreadAndRunRequest, RunObject } from '../schemas/generated/runs.ts';
 import {
@@ -37,8 +38,8 @@ export type RunDeps = Pick<Ports, 'router'> &
 /** How the client wants to hear of its run. */
 interface ReplyOptions {
   readonly isStreamed: boolean;
-  /** Whether the stream shows what searches found. */
-  readonly includesContent: boolean;
+  /** What the stream shows of steps. */
+  readonly view: StepView;
 }
 
 /** The run, and the body of the reply where it is streamed. */
@@ -61,7 +62,7 @@ export async function createRun(
   caller: Caller,
   threadId: string,
   body: CreateRunRequest,
-  includesContent = false,
+  view: StepView = PLAIN_VIEW,
 ): Promise<StartedRun> {
   const [thread, assistant] = await Promise.all([
     getThread(deps, caller.scope, threadId),
@@ -74,7 +75,7 @@ export async function createRun(
   return await withRunSlot(caller, async (held) => {
     await attachAdditional(deps, { ...caller, headers: model.headers }, thread.record, body);
     await claimThread(deps, caller, thread, record, messages);
-    const reply = { isStreamed: body.stream === true, includesContent };
+    const reply = { isStreamed: body.stream === true, view };
     return start(deps, caller, { record, model, held }, reply, []);
   });
 }
@@ -84,7 +85,7 @@ export async function createThreadAndRun(
   deps: RunDeps,
   caller: Caller,
   body: CreateThreadAndRunRequest,
-  includesContent = false,
+  view: StepView = PLAIN_VIEW,
 ): Promise<StartedRun> {
   const assistant = await getAssistant(deps, caller.scope, body.assistant_id, 'assistant_id');
   const given = { ...body.thread, tool_resources: body.thread?.tool_resources ?? body.tool_resources };
@@ -103,7 +104,7 @@ export async function createThreadAndRun(
       toRunInsert(caller.scope, record),
       { kind: 'insert', collection: 'threads', scope: caller.scope, record: thread, isFresh: true },
     ]);
-    const reply = { isStreamed: body.stream === true, includesContent };
+    const reply = { isStreamed: body.stream === true, view };
     return start(deps, caller, { record, model, held }, reply, [
       { event: 'thread.created', data: toThread(thread) },
     ]);

@@ -14,10 +14,10 @@ import {
   type RunRecord,
   type StepRecord,
   toRun,
-  toStep,
   toThreadScope,
 } from '../runs/run-records.ts';
 import { isLegal } from '../runs/run-state.ts';
+import { PLAIN_VIEW, type StepView, toStep } from '../runs/step-views.ts';
 import { settleClaim } from '../runs/thread-claims.ts';
 import { readSteps } from '../runs/turns.ts';
 import type { ModifyRunRequest, RunObject, SubmitToolOutputsRunRequest } from '../schemas/generated/runs.ts';
@@ -169,6 +169,7 @@ export async function submitToolOutputs(
   threadId: string,
   id: string,
   body: SubmitToolOutputsRunRequest,
+  view: StepView = PLAIN_VIEW,
 ): Promise<StartedRun> {
   const found = await getRun(deps, caller.scope, threadId, id);
   const { record } = found;
@@ -209,10 +210,11 @@ export async function submitToolOutputs(
       ...held,
       isContinued: true,
       opening: [
-        { event: 'thread.run.step.completed', data: toStep(step) },
+        { event: 'thread.run.step.completed', data: toStep(step, view) },
         { event: 'thread.run.queued', data: run },
       ],
       isStreamed: body.stream === true,
+      view,
     });
     return { run, stream };
   });

@@ -2,6 +2,7 @@
 
 import { ApiError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
+import type { EmbeddingModel } from '../providers/embedder.ts';
 import type { FileExpirationAfter, OpenAIFile } from '../schemas/generated/files.ts';
 import type { Upload, UploadPart } from '../schemas/generated/uploads.ts';
 import type { Scope, StoredRecord, Versioned } from '../store/store.ts';
@@ -25,6 +26,8 @@ export type UploadRecord = Omit<Upload, 'file' | 'purpose'> & {
     readonly bytes: number;
     /** Those that the file is made of, once it is. */
     readonly used: readonly string[];
+    /** The model that the request which began it named. Absent: none. */
+    readonly embedding?: EmbeddingModel;
   };
 };
 

@@ -7,6 +7,7 @@ import { toSeconds } from '../clock.ts';
 import { ApiError } from '../errors.ts';
 import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
+import type { EmbeddingModel } from '../providers/embedder.ts';
 import type { OpenAIFile } from '../schemas/generated/files.ts';
 import type {
   CompleteUploadRequest,
@@ -49,8 +50,13 @@ const TYPES: Readonly<Partial<Record<FilePurpose, RegExp>>> = Object.freeze({
   vision: IMAGE_TYPE,
 });
 
-/** Errors: 400. */
-export async function createUpload(deps: Deps, scope: Scope, body: CreateUploadRequest): Promise<Upload> {
+/** `embedding` is the model that the request names; its file has it. Errors: 400. */
+export async function createUpload(
+  deps: Deps,
+  scope: Scope,
+  body: CreateUploadRequest,
+  embedding: EmbeddingModel | null = null,
+): Promise<Upload> {
   checkNewUpload(body);
   const createdAt = toSeconds(deps.clock.nowMs());
   const record: UploadRecord = {
@@ -68,6 +74,7 @@ export async function createUpload(deps: Deps, scope: Scope, body: CreateUploadR
       parts: 0,
       bytes: 0,
       used: [],
+      ...(embedding === null ? {} : { embedding }),
     },
   };
   await deps.store.write([
@@ -152,14 +159,16 @@ function checkRoom(id: string, { internal }: UploadRecord, bytes: number): void 
 }
 
 /**
- * Makes the file of the parts that are named, in this order, without copying them, and frees the others. Errors: 404;
- * 400 where the upload is at an end, a part is unknown or named twice, or the bytes are not those that were declared.
+ * Makes the file of the parts that are named, in this order, without copying them, and frees the others. `asked` is what the request
+ * says of embedding models: the one that it names, and whether it shows that there is none. Errors: 404; 400 where the upload
+ * is at an end, a part is unknown or named twice, or the bytes are not those that were declared.
  */
 export async function completeUpload(
   deps: DepsWithBlobs,
   scope: Scope,
   id: string,
   body: CompleteUploadRequest,
+  asked: { readonly embedding: EmbeddingModel | null; readonly showsAll: boolean } = NOTHING_ASKED,
 ): Promise<Upload> {
   const { record: pending } = await getPending(deps, scope, id);
   const parts = await findParts(deps, scope, id, body.part_ids);
@@ -179,14 +188,17 @@ export async function completeUpload(
     contentType: internal.mime_type,
     parts,
     expiresAfter: internal.expires_after ?? undefined,
+    embedding: asked.embedding ?? internal.embedding ?? null,
   });
   const ended = await endUpload(deps, scope, id, 'completed', {
     used: parts.map(({ blob }) => blob),
     writes: file.writes,
-    file: toFile(file.record),
+    file: toFile(file.record, asked.showsAll),
   });
   return ended;
 }
+
+const NOTHING_ASKED = Object.freeze({ embedding: null, showsAll: false });
 
 /** Errors: 404; 400 where the upload is at an end. */
 export function cancelUpload(deps: DepsWithBlobs, scope: Scope, id: string): Promise<Upload> {

@@ -49,17 +49,23 @@ const PASSES_MAX = 1000;
 const LOOKUPS_AT_ONCE = 256;
 const REMOVALS_AT_ONCE = 64;
 
-/** Errors: 404 for the first file that is not there, naming the parameter. */
+/**
+ * Answers the embedding model that the first of the files which name one was uploaded for, or null. Errors: 404 for the first file
+ * that is not there, naming the parameter.
+ */
 export async function checkFiles(
   deps: Pick<VectorStoreDeps, 'store' | 'clock'>,
   scope: Scope,
   additions: readonly Pick<FileAddition, 'fileId'>[],
   param: string,
-): Promise<void> {
+): Promise<EmbeddingModel | null> {
+  let named: EmbeddingModel | null = null;
   for (let at = 0; at < additions.length; at += LOOKUPS_AT_ONCE) {
     const slice = additions.slice(at, at + LOOKUPS_AT_ONCE);
-    await Promise.all(slice.map(({ fileId }) => getFile(deps, scope, fileId, param)));
+    const files = await Promise.all(slice.map(({ fileId }) => getFile(deps, scope, fileId, param)));
+    named ??= files.find(({ internal }) => internal.embedding !== undefined)?.internal.embedding ?? null;
   }
+  return named;
 }
 
 /** Errors: 404 store or file; 400 parameters, an expired store, another embedding model than the store's. */
@@ -75,22 +81,23 @@ export async function createVectorStoreFile(
     chunking: toChunking(body.chunking_strategy),
   };
   const { record: store } = await getUsableStore(deps, caller.scope, storeId);
-  await checkFiles(deps, caller.scope, [addition], 'file_id');
-  const [file] = await addCheckedFiles(deps, caller, store, [addition], null);
+  const ofFiles = await checkFiles(deps, caller.scope, [addition], 'file_id');
+  const terms = toTerms(deps, caller, store, ofFiles);
+  const [file] = await addCheckedFiles(deps, caller, store, [addition], terms, null);
   // It was deleted between the look at it and its addition.
   if (file === undefined) throw toNoSuchFile(addition.fileId, 'file_id');
   return file;
 }
 
-/** Adds files that were there a moment ago, and has them read. Errors: 404, 400. */
+/** Adds files that were there a moment ago, and has them read. Errors: 404; 400 for a store that has expired. */
 export async function addCheckedFiles(
   deps: VectorStoreDeps,
   caller: Caller,
   store: VectorStoreRecord,
   additions: readonly FileAddition[],
+  terms: AdditionTerms,
   batch: { readonly id: string; readonly begin: number } | null,
 ): Promise<readonly VectorStoreFileRecord[]> {
-  const terms = toTerms(deps, caller, store);
   try {
     return await addFiles(deps, caller.scope, store.id, additions, terms, batch, (note) =>
       deps.ingests.start(note, caller.headers),
@@ -101,12 +108,21 @@ export async function addCheckedFiles(
   }
 }
 
-/** With what the files will be read. Errors: 400 where the request names another model than the store's. */
-export function toTerms(deps: VectorStoreDeps, caller: Caller, store: VectorStoreRecord): AdditionTerms {
+/**
+ * With what the files will be read. A store without a model gets the one that the request names, else `ofFiles`, which the files were
+ * uploaded for. Errors: 400 where the request names another model than the store's.
+ */
+export function toTerms(
+  deps: VectorStoreDeps,
+  caller: Caller,
+  store: VectorStoreRecord,
+  ofFiles: EmbeddingModel | null,
+): AdditionTerms {
   const { ingests, embedders, sealer } = deps;
   const fixed = store.internal.embedding;
-  const embedding = fixed === undefined ? embedders.choose(caller.headers) : fixed;
-  checkNamed(embedders.readNamed(caller.headers), embedding);
+  const named = embedders.readNamed(caller.headers);
+  const embedding = fixed === undefined ? (named ?? ofFiles ?? embedders.choose(caller.headers)) : fixed;
+  checkNamed(named, embedding);
   const fromRequest = embedding !== null && isFromRequest(deps, embedding, caller);
   return {
     owner: ingests.owner,

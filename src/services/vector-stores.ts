@@ -33,17 +33,17 @@ export async function createVectorStore(
 ): Promise<VectorStoreRecord> {
   const chunking = toChunking(body.chunking_strategy);
   const additions = [...new Set(body.file_ids ?? [])].map((fileId) => ({ fileId, attributes: {}, chunking }));
-  await checkFiles(deps, caller.scope, additions, 'file_ids');
+  const ofFiles = await checkFiles(deps, caller.scope, additions, 'file_ids');
   const record = toVectorStoreRecord(deps, caller, body);
   deps.ingests.warm();
   // Headers that cannot be used are refused before anything is written.
-  if (additions.length > 0) toTerms(deps, caller, record);
+  const terms = additions.length === 0 ? null : toTerms(deps, caller, record, ofFiles);
   await deps.store.write([
     ...toExpirationWrites(caller.scope.tenant, record),
     { kind: 'insert', collection: 'vector_stores', scope: caller.scope, record, isFresh: true },
   ]);
-  if (additions.length === 0) return record;
-  await addCheckedFiles(deps, caller, record, additions, null);
+  if (terms === null) return record;
+  await addCheckedFiles(deps, caller, record, additions, terms, null);
   return (await getVectorStore(deps, caller.scope, record.id)).record;
 }
 

@@ -58,6 +58,6 @@ describe('the entry `understudy/client`', () => {
 
   test('is what the package exports under this name', async () => {
     const entry = await import('understudy/client');
-    expect(Object.keys(entry).sort()).toEqual(['listThreads', 'patch']);
+    expect(Object.keys(entry).sort()).toEqual(['editMessage', 'listThreads', 'patch', 'readEmbeddingModel']);
   });
 });

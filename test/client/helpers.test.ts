@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { toFile } from 'openai';
-import { listThreads } from 'understudy/client';
+import { editMessage, listThreads, readEmbeddingModel } from 'understudy/client';
 import { callTool, say } from '../support/upstream-steps.ts';
 import {
   findKeys,
@@ -137,4 +137,33 @@ describe('listThreads', () => {
     const one = await listThreads(client, { metadata: { ...metadata, at: '3' } });
     expect(one.data.map(({ id }) => id)).toEqual([made[3] ?? '']);
   });
+});
+
+test('editMessage changes the content of a message, and its metadata where they are given', async () => {
+  const { client } = six.connect();
+  const thread = await client.beta.threads.create();
+  const made = await client.beta.threads.messages.create(thread.id, {
+    role: 'user',
+    content: 'puppies',
+    metadata: { a: 'b' },
+  });
+  const edited = await editMessage(client, made.id, { thread_id: thread.id, content: 'kittens' });
+  const text = { value: 'kittens', annotations: [] };
+  expect(edited).toMatchObject({ id: made.id, metadata: { a: 'b' }, content: [{ type: 'text', text }] });
+  const parts = [{ type: 'text' as const, text: 'lions' }];
+  const given = { thread_id: thread.id, content: parts, metadata: { c: 'd' } };
+  const again = await editMessage(client, made.id, given).withResponse();
+  expect([again.response.status, again.data.metadata]).toEqual([200, { c: 'd' }]);
+});
+
+test('readEmbeddingModel tells the model that a file was uploaded for', async () => {
+  for (const embeddingModel of [toModel('together_ai', 'embedder'), null]) {
+    const { client } = six.connect(embeddingModel === null ? {} : { embeddingModel });
+    const file = await client.files.create({
+      file: await toFile(Buffer.from('A wren.'), 'a.txt'),
+      purpose: 'assistants',
+    });
+    expect(readEmbeddingModel(file)).toBe(embeddingModel);
+    expect(readEmbeddingModel(await client.files.retrieve(file.id))).toBe(embeddingModel);
+  }
 });

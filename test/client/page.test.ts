@@ -69,7 +69,7 @@ async function run(
 
 describe('docs/client.md', () => {
   test('its programs compile, each alone, against the package that `npm run build:client` makes', async () => {
-    expect(programs).toHaveLength(3);
+    expect(programs).toHaveLength(4);
     await run([join(ROOT, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', folder]);
   });
 
@@ -86,6 +86,7 @@ describe('docs/client.md', () => {
     const listed = await run(['program-2.ts'], env);
     expect(listed).toContain('2 false');
     expect(listed).toMatch(/user: ["']ada["']/);
+    expect(await run(['program-3.ts'], env)).toBe('kittens\ncohere/embed-v4.0\n');
   });
 
   test('the package runs without Bun', async () => {

@@ -3,6 +3,8 @@
 import { describe, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import {
+  type EmbeddedFile,
+  type editMessage,
   type ListThreadsParams,
   type listThreads,
   type PatchOptions,
@@ -24,7 +26,9 @@ const CHECKS: readonly [
   Equal<ThreadPage['data'][number], OpenAI.Beta.Threads.Thread>,
   Equal<ListThreadsParams['order'], 'asc' | 'desc' | undefined>,
   Equal<Parameters<typeof patch>[1], PatchOptions | undefined>,
-] = [true, true, true, true, true, true];
+  Equal<ReturnType<typeof editMessage>, ReturnType<OpenAI['beta']['threads']['messages']['update']>>,
+  Equal<EmbeddedFile['embedding_model'], string | null | undefined>,
+] = [true, true, true, true, true, true, true, true];
 
 const given = (): OwnClient => new OwnClient({ apiKey: 'understudy', maxRetries: 7, timeout: 1234 });
 
@@ -33,7 +37,7 @@ describe('the type of a patched client', () => {
     const client = given();
     const patched: OwnClient = patch(client, { env: {} });
     const plain: OpenAI = patched;
-    expect(CHECKS).toHaveLength(6);
+    expect(CHECKS).toHaveLength(8);
     expect(plain).toBeInstanceOf(OwnClient);
     expect(Object.keys(patched).sort()).toEqual(Object.keys(client).sort());
     expect(patched.team).toBe('search');

@@ -16,6 +16,7 @@ import { createRunEngine, type RunEngine } from '../../src/runs/run-engine.ts';
 import { createHeaderKeeper } from '../../src/runs/run-headers.ts';
 import { NO_USAGE, type RunRecord, type StepRecord, toRunScope } from '../../src/runs/run-records.ts';
 import { isTerminal } from '../../src/runs/run-state.ts';
+import { PLAIN_VIEW, type StepView } from '../../src/runs/step-views.ts';
 import type { ServerTool } from '../../src/runs/tools/server-tool.ts';
 import type { MessageObject } from '../../src/schemas/generated/messages.ts';
 import type { Caller } from '../../src/services/caller.ts';
@@ -44,7 +45,7 @@ export interface Question {
   /** Fields of the run. */
   readonly run?: Partial<RunRecord>;
   readonly headers?: RequestHeaders;
-  readonly includesContent?: boolean;
+  readonly view?: StepView;
 }
 
 export interface FinishedRun {
@@ -150,7 +151,7 @@ export async function startEngineFixture(options: EngineOptions = {}): Promise<E
         isContinued: false,
         opening: [],
         isStreamed: true,
-        includesContent: question.includesContent ?? false,
+        view: question.view ?? PLAIN_VIEW,
       });
       return { run, events: collect(stream) };
     },

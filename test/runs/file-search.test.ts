@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { AssistantStream } from 'openai/lib/AssistantStream';
 import { ApiError } from '../../src/errors.ts';
-import { type RunRecord, type StepRecord, toStep } from '../../src/runs/run-records.ts';
+import type { RunRecord, StepRecord } from '../../src/runs/run-records.ts';
+import { toStep } from '../../src/runs/step-views.ts';
 import { estimateTokens } from '../../src/runs/token-estimate.ts';
 import { createFileSearchTool } from '../../src/runs/tools/file-search.ts';
 import { WAIT_MS_MAX } from '../../src/runs/tools/searched-stores.ts';
@@ -24,6 +25,7 @@ import { createMemorySearch, type MemorySearch } from './memory-search.ts';
 let fixture: EngineFixture;
 const memory = createMemorySearch();
 
+const WITH_CONTENT = { content: true, chunks: false };
 const OSLO = {
   fileId: 'file-oslo',
   fileName: 'oslo.pdf',
@@ -96,7 +98,7 @@ function toText({ answers }: Pick<FinishedRun, 'answers'>) {
 async function toSearchRecords(finished: FinishedRun) {
   const stored = await fixture.readSteps(finished.run);
   return stored.flatMap((step) => {
-    const details = toStep(step, true).step_details;
+    const details = toStep(step, WITH_CONTENT).step_details;
     return details.type === 'tool_calls'
       ? details.tool_calls.flatMap((call) => (call.type === 'file_search' ? [call.file_search] : []))
       : [];
@@ -477,7 +479,7 @@ describe('the client', () => {
   test("sees the step of the search in OpenAI's order, the texts only where it asks for them", async () => {
     const model = fixture.upstream.script('fs-step', [search('warm Oslo')], [steps.say('Ok')]);
     const plain = await ask(model);
-    const full = await ask(model, { includesContent: true });
+    const full = await ask(model, { view: { content: true, chunks: false } });
     for (const { events } of [plain, full]) {
       expect(findSchemaFaults(events)).toEqual([]);
       expect(toNames(events).slice(0, 6)).toEqual([
@@ -499,7 +501,7 @@ describe('the client', () => {
       content: [{ type: 'text', text: OSLO.text }],
     });
     const stored = await fixture.readSteps(full.run);
-    expect(toStep(stored[0] as StepRecord, true)).toEqual(data);
+    expect(toStep(stored[0] as StepRecord, WITH_CONTENT)).toEqual(data);
   });
 
   /** The deltas of a message, added up as the official clients do. */
@@ -539,7 +541,7 @@ describe('the client', () => {
   test('who uses the official stream helper ends up with the message and the steps that are stored', async () => {
     const said = [...CITED, ' And【4:9†x】 【4:0, 4:1】.'];
     const model = fixture.upstream.script('fs-helper', [search('warm Oslo')], [steps.say(...said)]);
-    const { run, events, answers } = await ask(model, { includesContent: true });
+    const { run, events, answers } = await ask(model, { view: { content: true, chunks: false } });
     const lines = events.map((event) => `${JSON.stringify(event)}\n`).join('');
     const stream = AssistantStream.fromReadableStream(new Blob([lines]).stream());
     const snapshots: object[] = [];
@@ -555,7 +557,7 @@ describe('the client', () => {
       value: stored.value,
       annotations: stored.annotations.map((annotation, index) => ({ ...annotation, index })),
     });
-    const shown = (await fixture.readSteps(run)).map((step) => toStep(step, true));
+    const shown = (await fixture.readSteps(run)).map((step) => toStep(step, WITH_CONTENT));
     expect((await stream.finalRunSteps()) as object[]).toEqual(shown);
     const [step] = shown;
     const made = step?.step_details.type === 'tool_calls' ? step.step_details.tool_calls : [];

@@ -59,7 +59,7 @@ function toResult(
 ): SearchResult {
   const score = Math.max(...queries.map((query) => toScore(query, text)));
   const place = { start: 0, end: text.length, page: page ?? null, position };
-  return { storeId, fileId, fileName, score, attributes: {}, text, ...place };
+  return { storeId, fileId, fileName, fileBytes: text.length, score, attributes: {}, text, ...place };
 }
 
 /** The share of the query's words that stand in the text. */

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { ProviderError, type ProviderErrorKind, type ResolvedModel } from '../../src/providers/provider.ts';
-import { toStep } from '../../src/runs/run-records.ts';
+import { toStep } from '../../src/runs/step-views.ts';
 import { createToollessModels, REFUSAL_MS, refusesTools } from '../../src/runs/toolless-models.ts';
 import { createFileSearchTool } from '../../src/runs/tools/file-search.ts';
 import * as steps from '../support/upstream-steps.ts';
@@ -16,6 +16,7 @@ import {
 import { findSchemaFaults, toShape } from './event-reader.ts';
 import { createMemorySearch } from './memory-search.ts';
 
+const WITH_CONTENT = { content: true, chunks: false };
 const OSLO = { fileId: 'file-oslo', fileName: 'oslo.pdf', text: 'In Oslo it is warm: 21 degrees in July.' };
 const OLLAMA = steps.fail(400, { message: 'registry.ollama.ai/library/llama2:13b does not support tools' });
 const QUESTION = 'How many degrees are there in Oslo in the month of July?';
@@ -88,7 +89,7 @@ test("the user's words are searched, the model is shown what was found with them
   ]);
   const [step] = await fixture.readSteps(run);
   if (step === undefined) throw new Error('the search has no step');
-  expect(toStep(step, true).step_details).toMatchObject({
+  expect(toStep(step, WITH_CONTENT).step_details).toMatchObject({
     type: 'tool_calls',
     tool_calls: [{ type: 'file_search', file_search: { results: [{ file_id: 'file-oslo' }] } }],
   });

@@ -134,7 +134,8 @@ describe('a vector store with expires_after', () => {
 
   test('that has expired is shown as such with its files, and can be neither searched nor used', async () => {
     const { id } = await create();
-    await deps.store.insert('files', SCOPE, { id: 'file-a', filename: 'a.txt', bytes: 4 });
+    const internal = { parts: [], content_type: null };
+    await deps.store.insert('files', SCOPE, { id: 'file-a', filename: 'a.txt', bytes: 4, internal });
     await createVectorStoreFile(deps, CALLER, id, { file_id: 'file-a' });
     await addText(id, 'file-a');
     nowMs += 3 * DAY_MS;

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from conftest import ENV, KEYS, SERVER, Sent, find_keys
 from openai import AsyncOpenAI, AzureOpenAI, OpenAI
-from understudy_client import list_threads, patch
+from understudy_client import edit_message, list_threads, patch, read_embedding_model
 
 
 def test_the_given_client_stays_as_it_is_and_open() -> None:
@@ -71,3 +71,26 @@ def test_threads_are_listed_page_by_page() -> None:
         return [thread.id async for thread in list_threads(client, limit=2, metadata={"user": user})]
 
     assert asyncio.run(list_all()) == made[::-1]
+
+
+def test_the_content_of_a_message_is_changed() -> None:
+    client = patch(OpenAI(api_key=KEYS["openai"]), base_url=SERVER, env=ENV)
+    thread = client.beta.threads.create()
+    message = client.beta.threads.messages.create(thread.id, role="user", content="puppies", metadata={"a": "b"})
+    edited = edit_message(client, message.id, thread_id=thread.id, content="kittens")
+    assert (edited.id, edited.metadata, edited.content[0].text.value) == (message.id, {"a": "b"}, "kittens")
+
+    async def edit() -> object:
+        client = patch(AsyncOpenAI(api_key=KEYS["openai"]), base_url=SERVER, env=ENV)
+        parts = [{"type": "text", "text": "lions"}]
+        edited = await edit_message(client, message.id, thread_id=thread.id, content=parts, metadata={"c": "d"})
+        return edited.metadata, edited.content[0].text.value
+
+    assert asyncio.run(edit()) == ({"c": "d"}, "lions")
+
+
+def test_a_file_tells_the_embedding_model_that_it_was_uploaded_for() -> None:
+    for model in ("together_ai/any-embedding", None):
+        client = patch(OpenAI(api_key=KEYS["openai"]), base_url=SERVER, env=ENV, embedding_model=model)
+        file = client.files.create(file=("notes.txt", b"Ferries sail at nine."), purpose="assistants")
+        assert read_embedding_model(client.files.retrieve(file.id)) == read_embedding_model(file) == model

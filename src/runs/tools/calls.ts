@@ -9,9 +9,9 @@ import type {
   RunRecord,
   ToolCallRecord,
 } from '../run-records.ts';
-import { withContent } from '../run-records.ts';
 import { toSpanProblem } from '../run-trace.ts';
 import type { RunWork } from '../run-work.ts';
+import { withContent } from '../step-views.ts';
 import type { TurnRecorder } from '../turn-recorder.ts';
 import type { ServerCallRecord, ToolContext } from './server-tool.ts';
 
@@ -58,7 +58,7 @@ export async function answerServerCalls(
   const stepId = recorder.openToolStep?.id ?? '';
   const toEvent = (record: ServerCallRecord, index: number, found: AnsweredCall['found']): RunEvent => {
     // The id was announced with the call: what adds up deltas would write it twice.
-    const { id: _, ...rest } = work.includesContent ? withContent(record, found ?? []) : record;
+    const { id: _, ...rest } = work.view.content ? withContent(record, found ?? []) : record;
     return toCallDelta(stepId, index, rest);
   };
   return {

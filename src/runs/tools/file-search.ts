@@ -2,7 +2,7 @@
 
 import { ApiError } from '../../errors.ts';
 import type { Ports } from '../../ports.ts';
-import type { ChatTool } from '../../providers/provider.ts';
+import type { ChatTool, RequestHeaders } from '../../providers/provider.ts';
 import {
   RESULTS_MAX,
   type Search,
@@ -14,7 +14,7 @@ import { toMarker } from '../citations.ts';
 import type { FileSearchRecord, FoundPassage, ModelCall, RunRecord } from '../run-records.ts';
 import { NO_ROOM, takeFitting } from './found-passages.ts';
 import { QUERY_CHARACTERS_MAX, readSearchArguments } from './search-arguments.ts';
-import { findStores, waitForThreadStores } from './searched-stores.ts';
+import { findStores, waitForStores } from './searched-stores.ts';
 import type { CallContext, ServerTool, ServerToolResult } from './server-tool.ts';
 
 export type FileSearchDeps = Pick<Ports, 'store' | 'clock'> & { readonly search: Search };
@@ -39,7 +39,7 @@ export function createFileSearchTool(deps: FileSearchDeps): ServerTool {
     toChatTool,
     toRecord: ({ id }) => ({ id, type: 'file_search', file_search: {} }),
     toUnaskedArguments: toArgumentsFromWords,
-    prepare: (context) => waitForThreadStores(deps, context),
+    prepare: (context) => waitForStores(deps, context),
     execute: (call, context) => execute(deps, call, context),
   };
 }
@@ -124,7 +124,8 @@ async function execute(
 const NO_FILES = 'There are no files to search in this conversation.';
 
 function toPassage(result: SearchResult, marker: string): FoundPassage {
-  return { marker, file_id: result.fileId, page: result.page, text: result.text };
+  const { fileId, fileBytes, page, text, position } = result;
+  return { marker, file_id: fileId, page, text, position, file_bytes: fileBytes };
 }
 
 interface SearchOptions extends Limits {
@@ -160,8 +161,9 @@ function toRecord(
 }
 
 /**
- * Searches all stores at once; where one of them cannot be searched, each by itself, so that the others still answer.
- * Errors: what is not the fault of a single store.
+ * Searches all stores at once; where one of them cannot be searched, each by itself, so that the others still answer. The
+ * request may name the embedding model of one of them: the others are then searched by their own. Errors: what is not the fault of a
+ * single store.
  */
 async function searchStores(
   { search }: FileSearchDeps,
@@ -170,13 +172,15 @@ async function searchStores(
   request: SearchRequest,
 ): Promise<{ results: readonly SearchResult[]; notes: readonly string[] }> {
   const { run, tenant, headers, requestId, signal } = context;
-  const caller = { scope: { tenant }, headers, requestId, signal, keyId: run.internal.key_id ?? null };
-  const trySearch = async (ids: readonly string[]): Promise<SearchOutcome | ApiError> => {
+  const caller = { scope: { tenant }, requestId, signal, keyId: run.internal.key_id ?? null };
+  const trySearch = async (ids: readonly string[], asked = headers): Promise<SearchOutcome | ApiError> => {
     try {
-      return await search.search(caller, ids, request);
+      return await search.search({ ...caller, headers: asked }, ids, request);
     } catch (error) {
-      if (error instanceof ApiError && error.status < 500) return error;
-      throw error;
+      if (!(error instanceof ApiError) || error.status >= 500) throw error;
+      const isOtherModel = error.param === 'embedding-model' && ids.length === 1 && asked === headers;
+      // What came for that model, its key, goes to no other.
+      return isOtherModel ? await trySearch(ids, withoutEmbeddingHeaders(headers)) : error;
     }
   };
   const together = await trySearch(storeIds);
@@ -190,4 +194,8 @@ async function searchStores(
     results: results.toSorted((a, b) => b.score - a.score).slice(0, request.resultsMax),
     notes: faults.map((message) => `${what} could not be searched: ${message}`),
   };
+}
+
+function withoutEmbeddingHeaders(headers: RequestHeaders): RequestHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('embedding-')));
 }

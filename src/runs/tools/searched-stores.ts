@@ -1,6 +1,8 @@
 /** Which vector stores a run searches: its assistant's and its thread's, as they are at the moment. */
 
+import { ASTRA_TOKEN_HEADER } from '../../astra-token.ts';
 import type { Ports } from '../../ports.ts';
+import type { RequestHeaders } from '../../providers/provider.ts';
 import { waitFor } from '../../providers/wait.ts';
 import { isExpired, type VectorStoreRecord } from '../../retrieval/vector-store-records.ts';
 import type { AssistantObject } from '../../schemas/generated/assistants.ts';
@@ -32,27 +34,43 @@ function toStoreIds(resources: Resources | undefined): readonly string[] {
   return resources?.file_search?.vector_store_ids ?? [];
 }
 
-/** Waits until the files of the thread's stores have been read, for `WAIT_MS_MAX` at most. Errors: the signal's reason. */
-export async function waitForThreadStores(
+interface WaitContext {
+  readonly tenant: string;
+  readonly run: RunRecord;
+  readonly headers: RequestHeaders;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Waits until the files of the thread's stores have been read, for `WAIT_MS_MAX` at most. A program of astra-assistants-api, where a
+ * file was read before its upload had an answer, does not wait by itself: its run begins once each store has a file that is read.
+ * Errors: the signal's reason.
+ */
+export async function waitForStores(
   deps: Pick<Ports, 'store' | 'clock'>,
-  context: { readonly tenant: string; readonly run: RunRecord; readonly signal: AbortSignal },
+  context: WaitContext,
 ): Promise<void> {
-  const { tenant, run, signal } = context;
-  const ids = await findThreadStores(deps, tenant, run);
+  const { tenant, run, headers, signal } = context;
+  const ofThread = await findThreadStores(deps, tenant, run);
+  const others = headers[ASTRA_TOKEN_HEADER] ? await findStores(deps, tenant, run) : [];
   const untilMs = deps.clock.nowMs() + WAIT_MS_MAX;
-  for (const id of ids) {
-    while ((await isBeingRead(deps, tenant, id)) && deps.clock.nowMs() < untilMs) {
+  for (const id of new Set([...ofThread, ...others])) {
+    const wants = ofThread.includes(id) ? 'all' : 'one';
+    while ((await isAwaited(deps, tenant, id, wants)) && deps.clock.nowMs() < untilMs) {
       await waitFor(POLL_MS, signal);
     }
   }
 }
 
-async function isBeingRead(
+/** Whether files are still being read: all that there are, or the first. */
+async function isAwaited(
   deps: Pick<Ports, 'store' | 'clock'>,
   tenant: string,
   id: string,
+  wants: 'all' | 'one',
 ): Promise<boolean> {
   const found = await deps.store.get<VectorStoreRecord>('vector_stores', { tenant }, id);
   if (found === null || isExpired(found.record, deps.clock)) return false;
-  return found.record.file_counts.in_progress > 0;
+  const { in_progress, completed } = found.record.file_counts;
+  return in_progress > 0 && (wants === 'all' || completed === 0);
 }

@@ -49,6 +49,7 @@ export const OpenAIFile = Type.Object({
   ]),
   status: Type.Union([Type.Literal('uploaded'), Type.Literal('processed'), Type.Literal('error')]),
   status_details: Type.Optional(Type.String()),
+  embedding_model: Type.Optional(Type.Union([Type.String(), Type.Null()])),
 });
 export type OpenAIFile = Static<typeof OpenAIFile>;
 

@@ -264,5 +264,20 @@ export const ListMessagesResponse = Type.Object({
 });
 export type ListMessagesResponse = Static<typeof ListMessagesResponse>;
 
-export const ModifyMessageRequest = Type.Object({ metadata: Type.Optional(Metadata) });
+export const ModifyMessageRequest = Type.Object({
+  metadata: Type.Optional(Metadata),
+  content: Type.Optional(
+    Type.Union([
+      Type.String(),
+      Type.Array(
+        Type.Union([
+          MessageContentImageFileObject,
+          MessageContentImageUrlObject,
+          MessageRequestContentTextObject,
+        ]),
+        { minItems: 1 },
+      ),
+    ]),
+  ),
+});
 export type ModifyMessageRequest = Static<typeof ModifyMessageRequest>;

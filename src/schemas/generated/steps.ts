@@ -9,6 +9,7 @@ import { FileSearchRanker } from './tools.ts';
 export const RunStepDetailsMessageCreationObject = Type.Object({
   type: Type.Literal('message_creation'),
   message_creation: Type.Object({ message_id: Type.String() }),
+  tool_calls: Type.Optional(Type.Array(Type.Unknown(), { maxItems: 0 })),
 });
 export type RunStepDetailsMessageCreationObject = Static<typeof RunStepDetailsMessageCreationObject>;
 
@@ -68,6 +69,19 @@ export const RunStepDetailsToolCallsFileSearchObject = Type.Object({
   file_search: Type.Object({
     ranking_options: Type.Optional(RunStepDetailsToolCallsFileSearchRankingOptionsObject),
     results: Type.Optional(Type.Array(RunStepDetailsToolCallsFileSearchResultObject)),
+    chunks: Type.Optional(
+      Type.Array(
+        Type.Object({
+          chunk_id: Type.String(),
+          content: Type.String(),
+          score: Type.Number({ minimum: 0, maximum: 1 }),
+          file_id: Type.String(),
+          file_name: Type.String(),
+          bytes: Type.Optional(Type.Integer()),
+          search_string: Type.String(),
+        }),
+      ),
+    ),
   }),
 });
 export type RunStepDetailsToolCallsFileSearchObject = Static<typeof RunStepDetailsToolCallsFileSearchObject>;

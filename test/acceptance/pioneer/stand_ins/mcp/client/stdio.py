@@ -1,0 +1,2 @@
+def stdio_client(parameters):
+    raise NotImplementedError

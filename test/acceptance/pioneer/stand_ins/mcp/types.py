@@ -1,0 +1,2 @@
+class CallToolResult:
+    pass
