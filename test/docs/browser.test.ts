@@ -1,12 +1,12 @@
 /** The documentation in a real browser: the search, the theme, and narrow screens, without anything from elsewhere. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { type Browser, findChromium, startBrowser } from '../support/browser.ts';
 import { startServer, type TestServer } from '../support/server.ts';
-import { type Browser, findChromium, startBrowser } from './browser.ts';
 
 const START_MS = 60_000;
-const WIDE = 1400;
-const PHONE = 390;
+const WIDE = { width: 1400 };
+const PHONE = { width: 390 };
 
 const chromium = findChromium();
 if (chromium === null)
@@ -94,6 +94,20 @@ describe.skipIf(chromium === null)('in a browser', () => {
     expect(after).not.toBe(before);
     await browser.open(`${server.url}/docs/providers`, WIDE);
     expect(await paper()).toBe(after);
+  });
+
+  test('every picture of a page is shown, and is no wider than a phone', async () => {
+    let shown = 0;
+    for (const page of ['', '/architecture', '/benchmarks']) {
+      await browser.open(`${server.url}/docs${page}`, PHONE);
+      await browser.waitFor('[...document.images].every(({ complete }) => complete)');
+      const widths = (await browser.evaluate(
+        '[...document.images].map(({ naturalWidth, width }) => [naturalWidth, width])',
+      )) as [number, number][];
+      expect(widths.filter(([natural, width]) => natural === 0 || width > PHONE.width)).toEqual([]);
+      shown += widths.length;
+    }
+    expect(shown).toBeGreaterThan(5);
   });
 
   test('no page is wider than a phone: tables and code scroll by themselves', async () => {
