@@ -10,7 +10,8 @@
 import { join } from 'node:path';
 import { startAstra } from '../test/support/astra/astra.ts';
 import { startCassandra } from '../test/support/cassandra/node.ts';
-import { isQuick, report } from './harness.ts';
+import { readVersion } from '../test/support/cassandra/requirements.ts';
+import { atMost, isQuick, openResults } from './harness.ts';
 
 const TENANTS = 200;
 const ROUNDS = isQuick ? 3 : 6;
@@ -23,7 +24,8 @@ interface Round {
   readonly rss: number;
 }
 
-const toMiB = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
+const MIB = 1024 * 1024;
+const toMiB = (bytes: number): string => `${(bytes / MIB).toFixed(0)} MiB`;
 
 const node = await startCassandra({ authenticator: 'password', commitLogSync: 'periodic', heapMiB: 1024 });
 const astra = await startAstra({ node });
@@ -56,13 +58,17 @@ const sockets = database.openSockets();
 child.kill();
 await child.exited;
 const ratio = (rounds.at(-1)?.rss ?? Number.NaN) / (rounds[1]?.rss ?? Number.NaN);
-report(
-  `memory after ${ROUNDS} rounds of ${TENANTS} sessions over that after two`,
-  `${ratio.toFixed(2)} (${toMiB(rounds.at(-1)?.rss ?? 0)})`,
-  `≤ ${MEMORY_AIM}`,
-  ratio <= MEMORY_AIM,
-);
-report('sockets left', String(sockets), '0', sockets === 0);
+const results = openResults('astra-sessions');
+results.addVersion('Apache Cassandra', readVersion());
+results.report({
+  id: 'memory-over-second-round',
+  what: `memory after ${ROUNDS} rounds of ${TENANTS} sessions opened, used and closed, over that after two`,
+  value: ratio,
+  unit: '',
+  aim: atMost(MEMORY_AIM),
+  beside: [{ name: 'in all', value: (rounds.at(-1)?.rss ?? 0) / MIB, unit: 'MiB' }],
+});
+results.report({ id: 'sockets-left', what: 'sockets left', value: sockets, unit: '', aim: atMost(0) });
 await astra.stop();
 await node.kill();
 process.exit(0);

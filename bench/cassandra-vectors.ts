@@ -29,8 +29,8 @@ import {
 } from '../src/vector/cassandra/cassandra-vector-index.ts';
 import type { NewChunk, SearchQuery, VectorIndex } from '../src/vector/vector-index.ts';
 import { startCassandra } from '../test/support/cassandra/node.ts';
-import { findMissing } from '../test/support/cassandra/requirements.ts';
-import { isQuick, repeat, report, toMedian, toQuantile } from './harness.ts';
+import { findMissing, readVersion } from '../test/support/cassandra/requirements.ts';
+import { atLeast, atMost, isQuick, openResults, repeat, toMedian, toPercentiles } from './harness.ts';
 import { createRandom, createVectorSource, type VectorPlan } from './support/clustered-vectors.ts';
 import { makeQuestionTerms, makeText } from './support/zipf-words.ts';
 
@@ -72,6 +72,8 @@ const plan: VectorPlan = {
 };
 const source = createVectorSource(plan);
 const count = files * CHUNKS_PER_FILE;
+/** In the names of figures. */
+const key = `vectors-${count}`;
 const name = `${count.toLocaleString('en')} × ${plan.dimensions} on Cassandra`;
 
 async function addFile(index: VectorIndex, file: number): Promise<void> {
@@ -183,13 +185,33 @@ async function benchVectors(index: VectorIndex, session: CqlSession): Promise<vo
     if (i % 5 === 0) recalls.filtered.push(await recall(near, PASSING));
   }
   const [ours, bare] = [toMedian(times.ours), toMedian(times.bare)];
-  const shown = `p50 ${ours.toFixed(1)} ms, p95 ${toQuantile(times.ours, 0.95).toFixed(1)} ms; bare ${bare.toFixed(1)} ms`;
-  console.log(`${name}: by vector ${shown}`);
-  const all = toMean(recalls.all);
-  report(`${name}: recall@10`, all.toFixed(3), '≥ 0.95', all >= 0.95);
-  report(`${name}: over the bare queries`, (ours / bare).toFixed(2), '≤ 1.5', ours <= 1.5 * bare);
-  const filtered = toMean(recalls.filtered);
-  report(`${name}: recall@10 among a tenth of the files`, filtered.toFixed(3), '≥ 0.95', filtered >= 0.95);
+  results.report({
+    id: `${key}-by-vector`,
+    what: `${name}: by vector, p50`,
+    value: ours,
+    unit: 'ms',
+    beside: [{ name: 'the bare ANN queries', value: bare }],
+    distribution: toPercentiles(times.ours),
+  });
+  results.report({
+    id: `${key}-over-bare`,
+    what: `${name}: by vector, over the bare ANN queries`,
+    value: ours / bare,
+    unit: '',
+    aim: atMost(1.5),
+  });
+  for (const [id, what, values] of [
+    ['recall', 'recall@10', recalls.all],
+    ['recall-filtered', 'recall@10 among a tenth of the files', recalls.filtered],
+  ] as const) {
+    results.report({
+      id: `${key}-${id}`,
+      what: `${name}: ${what}`,
+      value: toMean(values),
+      unit: '',
+      aim: atLeast(0.95),
+    });
+  }
 }
 
 function toMean(values: readonly number[]): number {
@@ -208,10 +230,22 @@ async function benchWords(index: VectorIndex): Promise<void> {
   const [first, keyword, both] = [times.first[0] ?? 0, toMedian(times.keyword), toMedian(times.both)];
   const asked = `${first.toFixed(0)} ms, p50 of questions with some new words ${toMedian(times.first).toFixed(0)} ms`;
   console.log(`${name}: ten common words for the first time ${asked}`);
-  report(`${name}: by words, p50`, `${keyword.toFixed(1)} ms`, '≤ 50 ms', keyword <= 50);
-  report(`${name}: by both, p50`, `${both.toFixed(1)} ms`, '≤ 50 ms', both <= 50);
+  for (const [id, what, value] of [
+    ['by-words', 'by words', keyword],
+    ['by-both', 'by both', both],
+  ] as const) {
+    results.report({
+      id: `${key}-${id}`,
+      what: `${name}: ${what}, p50`,
+      value,
+      unit: 'ms',
+      aim: atMost(50),
+    });
+  }
 }
 
+const results = openResults('cassandra-vectors');
+results.addVersion('Apache Cassandra', readVersion());
 const missing = findMissing();
 if (missing !== null) {
   console.log(`${name}: skipped, since ${missing}`);

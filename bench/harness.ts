@@ -4,6 +4,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
+export { type Aim, atLeast, atMost, below, openResults } from './support/results.ts';
+
 const ROOT = resolve(import.meta.dir, '..');
 /** Ticks a second of /proc, on every Linux that we know. */
 const TICKS_PER_SECOND = 100;
@@ -200,12 +202,16 @@ export function toChatBody(model: string) {
   return { model, messages: [{ role: 'user', content: 'Hello, how are you?' }], stream: true };
 }
 
-export async function createAssistant(server: Server, model: string): Promise<string> {
+export async function createAssistant(server: Pick<Server, 'post'>, model: string): Promise<string> {
   const { id } = (await (await server.post('/v1/assistants', { model })).json()) as { id: string };
   return id;
 }
 
-export function startRun(server: Server, assistantId: string, stream: boolean): Promise<Response> {
+export function startRun(
+  server: Pick<Server, 'post'>,
+  assistantId: string,
+  stream: boolean,
+): Promise<Response> {
   return server.post('/v1/threads/runs', {
     assistant_id: assistantId,
     stream,
@@ -243,9 +249,4 @@ export async function repeat(
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
-}
-
-/** The closing line of a figure. */
-export function report(name: string, shown: string, aim: string, isReached: boolean): void {
-  console.log(`${name}: ${shown} (aim ${aim}) ${isReached ? 'PASS' : 'MISS'}`);
 }

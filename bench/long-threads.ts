@@ -10,11 +10,12 @@ import { createIds } from '../src/ids.ts';
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import { type StoredRecord, WRITES_MAX, type Write } from '../src/store/store.ts';
 import {
+  atMost,
   createAssistant,
   isQuick,
+  openResults,
   RUN_TOKEN,
   readStream,
-  report,
   type Server,
   startServer,
   startUpstream,
@@ -134,11 +135,19 @@ const pages = toMedian(deep) / toMedian(first);
 console.log(
   `page 1: ${toMedian(first).toFixed(2)} ms, page ${DEEP_PAGE + 1}: ${toMedian(deep).toFixed(2)} ms`,
 );
-report('page 1,000 over page 1', pages.toFixed(2), `≤ ${AIM}`, pages <= AIM);
+const results = openResults('long-threads');
+results.report({
+  id: 'deep-page',
+  what: 'page 1,000 over page 1 of a thread of 100,000 messages, over HTTP',
+  value: pages,
+  unit: '',
+  aim: atMost(AIM),
+  beside: [{ name: 'the deep page', value: toMedian(deep), unit: 'ms' }],
+});
 
-for (const [name, one, many] of [
-  ['usual messages', short, long],
-  ['tiny messages', shortTiny, longTiny],
+for (const [id, name, one, many] of [
+  ['usual', 'usual messages', short, long],
+  ['tiny', 'tiny messages', shortTiny, longTiny],
 ] as const) {
   const few: number[] = [];
   const all: number[] = [];
@@ -152,10 +161,17 @@ for (const [name, one, many] of [
     }
   }
   const runs = toMedian(all) / toMedian(few);
-  console.log(
-    `run start, ${name}: ${toMedian(few).toFixed(2)} ms on the short thread, ${toMedian(all).toFixed(2)} ms on the long one`,
-  );
-  report(`run start, ${name}, 100,000 over 20`, runs.toFixed(2), `≤ ${AIM}`, runs <= AIM);
+  results.report({
+    id: `run-start-${id}`,
+    what: `first token of a run on a thread of 100,000 ${name}, over one on a thread of 20`,
+    value: runs,
+    unit: '',
+    aim: atMost(AIM),
+    beside: [
+      { name: 'on the long one', value: toMedian(all), unit: 'ms' },
+      { name: 'on the short one', value: toMedian(few), unit: 'ms' },
+    ],
+  });
 }
 await server.stop();
 await upstream.stop();

@@ -21,6 +21,7 @@ import {
   writeVectors,
 } from './collections/collection.ts';
 import { fillIndex, measureQuality, type Quality } from './collections/quality.ts';
+import { atLeast, openResults } from './harness.ts';
 
 const TEXTS_AT_ONCE = 64;
 const EMBED_TIMEOUT_MS = 60_000;
@@ -96,6 +97,23 @@ for (const [group, { keyword, vector, hybrid }] of qualities) {
   const overBetter = (hybrid / Math.max(keyword, vector)).toFixed(3).padStart(26);
   const overExact = (hybrid / (exact.get(group)?.hybrid ?? Number.NaN)).toFixed(3).padStart(21);
   console.log(`${group.padEnd(10)} ${figures}${overBetter}  ${overExact}`);
+}
+const results = openResults('quality');
+for (const [group, quality] of qualities) {
+  const { keyword, vector, hybrid } = quality;
+  const beside = [
+    { name: 'hybrid', value: hybrid },
+    { name: 'words alone', value: keyword },
+    { name: 'vectors alone', value: vector },
+  ];
+  results.report({
+    id: `${group}-hybrid-over-better`,
+    what: `nDCG@10 of hybrid search over the better of words and vectors, questions: ${group}`,
+    value: hybrid / Math.max(keyword, vector),
+    unit: '',
+    ...(group === 'all' ? { aim: atLeast(1) } : {}),
+    beside,
+  });
 }
 const all = qualities.get('all');
 if (all === undefined || all.hybrid < Math.max(all.keyword, all.vector) - 0.001) process.exitCode = 1;

@@ -1,4 +1,7 @@
-/** All figures, or those that are named, each in a process of its own: `npm run bench -- first-token --quick`. */
+/**
+ * All figures, or those that are named, each in a process of its own: `npm run bench -- first-token --quick`. With `--save` what is
+ * measured is kept in `bench/results`, from which `npm run docs` makes `docs/benchmarks.md`.
+ */
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -5,14 +5,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
+  atMost,
   createAssistant,
   isQuick,
+  openResults,
   repeat,
-  report,
   startRun,
   startServer,
   startUpstream,
   toMedian,
+  toPercentiles,
 } from './harness.ts';
 
 const BINARY = resolve(import.meta.dir, '../dist/understudy');
@@ -46,12 +48,15 @@ async function timeStart(): Promise<number> {
 
 const times: number[] = [];
 for (let round = 0; round < ROUNDS; round += 1) times.push(await timeStart());
-report(
-  'start to the first 200',
-  `${toMedian(times).toFixed(0)} ms`,
-  `≤ ${START_AIM_MS} ms`,
-  toMedian(times) <= START_AIM_MS,
-);
+const results = openResults('start');
+results.report({
+  id: 'first-answer',
+  what: 'the executable, from its start to the first 200, p50',
+  value: toMedian(times),
+  unit: 'ms',
+  aim: atMost(START_AIM_MS),
+  distribution: toPercentiles(times),
+});
 
 const upstream = await startUpstream();
 const server = await startServer({ command: [BINARY], upstreamUrl: upstream.url });
@@ -63,13 +68,15 @@ await Bun.sleep(IDLE_MS);
 const used = await server.readMemory();
 await server.stop();
 await upstream.stop();
-const toMib = (kib: number) => (kib / 1024).toFixed(0);
-console.log(
-  `primary and worker, idle: PSS ${toMib(idle.pss)} MiB, RSS ${toMib(idle.rss)} MiB; after 500 runs: PSS ${toMib(used.pss)} MiB`,
-);
-report(
-  'idle memory (RSS of all processes)',
-  `${toMib(idle.rss)} MiB`,
-  `≤ ${MEMORY_AIM_MIB} MiB`,
-  idle.rss / 1024 <= MEMORY_AIM_MIB,
-);
+const toMib = (kib: number) => kib / 1024;
+results.report({
+  id: 'idle-memory',
+  what: 'memory of all its processes, idle: RSS',
+  value: toMib(idle.rss),
+  unit: 'MiB',
+  aim: atMost(MEMORY_AIM_MIB),
+  beside: [
+    { name: 'PSS', value: toMib(idle.pss) },
+    { name: 'PSS after 500 runs', value: toMib(used.pss) },
+  ],
+});

@@ -23,6 +23,7 @@ import { systemClock } from '../src/clock.ts';
 import { createIds, type Ids, toNativeSortKey } from '../src/ids.ts';
 import { createSqliteStore, type SqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Scope, StoredRecord, Where } from '../src/store/store.ts';
+import { atLeast, atMost, isQuick, openResults, toMedian } from './harness.ts';
 
 const CALLERS = 64;
 const THREADS = 64;
@@ -30,7 +31,7 @@ const TENANT = 'bench';
 const PAGE_LIMIT = 100;
 const MATCHES = 10;
 
-const isQuick = process.argv.includes('--quick');
+const results = openResults('store');
 const plan = isQuick
   ? { rounds: 3, messages: 3200, pages: 200, pageRounds: 40 }
   : { rounds: 9, messages: 12_800, pages: 1000, pageRounds: 400 };
@@ -133,6 +134,7 @@ async function benchCreation(directory: string, ids: Ids): Promise<void> {
     await store.insert<ActiveThread>('threads', { tenant: TENANT }, { id, active_run_id: null });
   }
   const ratios: number[] = [];
+  const rates: number[] = [];
   const transactions: number[] = [];
   // The first round warms both sides up and does not count.
   for (let round = 0; round <= plan.rounds; round += 1) {
@@ -142,6 +144,7 @@ async function benchCreation(directory: string, ids: Ids): Promise<void> {
     const plain = await measure(plan.messages, () => createRaw(raw, ids, threads));
     if (round === 0) continue;
     ratios.push(port.perSecond / plain.perSecond);
+    rates.push(port.perSecond);
     console.log(
       `round ${round}: port ${toFixed(port.perSecond)}/s at ${toFixed(port.cpuMicros, 1)} µs of CPU, ` +
         `raw ${toFixed(plain.perSecond)}/s at ${toFixed(plain.cpuMicros, 1)} µs`,
@@ -150,7 +153,14 @@ async function benchCreation(directory: string, ids: Ids): Promise<void> {
   raw.close();
   await store.close();
   console.log(`messages a transaction through the port: ${toFixed(toMedian(transactions), 1)}`);
-  console.log(`store: creation, port / raw: ${toFixed(toMedian(ratios), 2)} (aim >= 0.5)`);
+  results.report({
+    id: 'create-over-raw',
+    what: 'messages created through the store’s port by 64 callers, over raw inserts in transactions of the same size with the same sync',
+    value: toMedian(ratios),
+    unit: '',
+    aim: atLeast(0.5),
+    beside: [{ name: 'messages', value: toMedian(rates), unit: 'a second' }],
+  });
 }
 
 async function benchPages(directory: string, ids: Ids): Promise<void> {
@@ -192,8 +202,16 @@ async function benchPages(directory: string, ids: Ids): Promise<void> {
     latencies.matching.push(matching);
   }
   await store.close();
-  printPair(`page ${plan.pages} of ${total} messages`, latencies.last, 'page 1', latencies.first, 1.5);
-  printPair(
+  reportPair(
+    'deep-page',
+    `page ${plan.pages} of ${total} messages`,
+    latencies.last,
+    'page 1',
+    latencies.first,
+    1.5,
+  );
+  reportPair(
+    'matches',
     `${MATCHES} matches among ${total} messages`,
     latencies.matching,
     `${MATCHES} messages`,
@@ -202,16 +220,25 @@ async function benchPages(directory: string, ids: Ids): Promise<void> {
   );
 }
 
-function printPair(name: string, values: number[], baseName: string, base: number[], aim: number): void {
-  console.log(`${baseName}: ${toFixed(toMedian(base), 3)} ms, ${name}: ${toFixed(toMedian(values), 3)} ms`);
-  console.log(
-    `store: ${name} / ${baseName}: ${toFixed(toMedian(values) / toMedian(base), 2)} (aim <= ${aim})`,
-  );
-}
-
-function toMedian(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+function reportPair(
+  id: string,
+  name: string,
+  values: number[],
+  baseName: string,
+  base: number[],
+  aim: number,
+): void {
+  results.report({
+    id,
+    what: `${name}, over ${baseName}`,
+    value: toMedian(values) / toMedian(base),
+    unit: '',
+    aim: atMost(aim),
+    beside: [
+      { name, value: toMedian(values), unit: 'ms' },
+      { name: baseName, value: toMedian(base), unit: 'ms' },
+    ],
+  });
 }
 
 function toFixed(value: number, digits = 0): string {

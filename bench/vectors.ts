@@ -3,6 +3,7 @@
  *
  *     bun bench/vectors.ts           # some minutes the first time: the data is made, and kept in the temporary directory
  *     bun bench/vectors.ts --quick   # smaller stores, a minute
+ *     bun bench/vectors.ts --peers   # beside other vector databases too, which are installed for it (Python; minutes)
  *
  * 1. 100,000 × 1,536 and 400,000 × 384 vectors in one store: p50 of a search by vector, aim ≤ 20 ms; how many times as
  *    fast as sqlite-vec's plain scan over floats, aim ≥ 10; recall@10 against that scan, which is exact, aim ≥ 0.95.
@@ -15,9 +16,10 @@
  */
 
 import type { SearchQuery } from '../src/vector/vector-index.ts';
-import { isQuick, report, toMedian, toQuantile } from './harness.ts';
+import { atLeast, atMost, isQuick, openResults, sum, toMedian, toPercentiles } from './harness.ts';
 import { createRandom, createVectorSource } from './support/clustered-vectors.ts';
 import { type DataPlan, openVectorData, toNumber, toScope, type VectorData } from './support/vector-data.ts';
+import { askVectorPeers } from './support/vector-peers.ts';
 import { makeQuestionTerms } from './support/zipf-words.ts';
 
 const WANTED = 10;
@@ -51,6 +53,12 @@ const ALONE: DataPlan = {
 };
 const STORES: DataPlan = { ...ALONE, files: (20 * 50) / SIZE, stores: 50 / SIZE };
 
+/** What stands beside. */
+const FLOATS = 'sqlite-vec, floats';
+const BITS = 'sqlite-vec, bits';
+
+const results = openResults('vectors');
+
 /** A search by vector alone, by words alone or by both. */
 function toQuery(vector: Float32Array | null, terms: SearchQuery['terms']): SearchQuery {
   return { vector, terms, wanted: WANTED, weights: SIDES, filter: null };
@@ -68,7 +76,7 @@ async function measure(work: () => unknown): Promise<number> {
 
 /** `aims`: whether speed counts, too. */
 async function benchVectors(
-  name: string,
+  { id, name }: Named,
   plan: DataPlan,
   data: VectorData,
   aims: 'all' | 'recall' = 'all',
@@ -80,6 +88,7 @@ async function benchVectors(
   const floats: number[] = [];
   const bits: number[] = [];
   const recalls: number[] = [];
+  const bitRecalls: number[] = [];
   for (let i = 0; i < QUESTIONS; i += 1) {
     const question = source.makeQuestion(i);
     ours.push(await measure(() => search(question)));
@@ -87,26 +96,85 @@ async function benchVectors(
     const hits = await search(question);
     let exact: readonly number[] = [];
     floats.push(await measure(() => (exact = data.baseline.findByFloats(question, WANTED))));
-    bits.push(await measure(() => data.baseline.findByBits(question, WANTED)));
+    let near: readonly number[] = [];
+    bits.push(await measure(() => (near = data.baseline.findByBits(question, WANTED))));
     const found = new Set(hits.map(({ file, chunk }) => toNumber(plan, file, chunk.position)));
     recalls.push(exact.filter((number) => found.has(number)).length / exact.length);
+    bitRecalls.push(exact.filter((number) => near.includes(number)).length / exact.length);
   }
-  const p50 = toMedian(ours);
-  const recall = recalls.reduce((sum, value) => sum + value, 0) / recalls.length;
-  const ratio = toMedian(floats) / p50;
-  console.log(
-    `${name}: p50 ${p50.toFixed(1)} ms, p95 ${toQuantile(ours, 0.95).toFixed(1)} ms; sqlite-vec: floats ` +
-      `${toMedian(floats).toFixed(1)} ms, bits ${toMedian(bits).toFixed(1)} ms (${(toMedian(bits) / p50).toFixed(1)} ×)`,
-  );
-  report(`${name}: recall@10`, recall.toFixed(3), '≥ 0.95', recall >= 0.95);
+  results.report({
+    id: `${id}-recall`,
+    what: `${name}: recall@10 against an exact scan`,
+    value: sum(recalls) / recalls.length,
+    unit: '',
+    aim: atLeast(0.95),
+    beside: [{ name: BITS, value: sum(bitRecalls) / bitRecalls.length }],
+  });
   if (aims === 'recall') return;
-  report(`${name}: p50`, `${p50.toFixed(1)} ms`, '≤ 20 ms', p50 <= 20);
+  results.report({
+    id: `${id}-by-vector`,
+    what: `${name}: search by vector, p50`,
+    value: toMedian(ours),
+    unit: 'ms',
+    aim: atMost(20),
+    beside: [
+      { name: FLOATS, value: toMedian(floats) },
+      { name: BITS, value: toMedian(bits) },
+    ],
+    distribution: toPercentiles(ours),
+  });
   // A scan of a tenth of the vectors is over before what each search costs at least.
   if (isQuick) return;
-  report(`${name}: times as fast as a scan of floats`, ratio.toFixed(1), '≥ 10', ratio >= 10);
+  results.report({
+    id: `${id}-over-scan`,
+    what: `${name}: times as fast as sqlite-vec’s exact scan of floats`,
+    value: toMedian(floats) / toMedian(ours),
+    unit: '×',
+    aim: atLeast(10),
+  });
 }
 
-async function benchWords(name: string, plan: DataPlan, data: VectorData): Promise<void> {
+/** What others do with the same vectors and questions; `--peers`. */
+async function benchPeers({ id, name }: Named, plan: DataPlan, data: VectorData): Promise<void> {
+  const source = createVectorSource(plan);
+  const questions = Array.from({ length: WARM_UP + BASELINE_QUESTIONS }, (_, at) =>
+    source.makeQuestion(at < WARM_UP ? 1000 + at : at - WARM_UP),
+  );
+  const peers = await askVectorPeers({
+    dimensions: plan.dimensions,
+    vectors: makeFiles(plan),
+    questions,
+    warmUp: WARM_UP,
+    wanted: WANTED,
+  });
+  if (peers === null) return console.log('Other vector databases are left out: there is no Python here.');
+  const exact = questions.slice(WARM_UP).map((question) => data.baseline.findByFloats(question, WANTED));
+  for (const peer of peers) {
+    const recalls = exact.map((numbers, at) => {
+      const found = new Set(peer.numbers[at]);
+      return numbers.filter((number) => found.has(number)).length / numbers.length;
+    });
+    results.addVersion(peer.package, peer.version);
+    results.report({
+      id: `${id}-${peer.id}`,
+      what: `${name}: search by vector, ${peer.name}, p50`,
+      value: toMedian(peer.times),
+      unit: 'ms',
+      beside: [
+        { name: 'recall@10', value: sum(recalls) / recalls.length, unit: '' },
+        { name: 'taking the vectors in', value: peer.seconds, unit: 's' },
+      ],
+      distribution: toPercentiles(peer.times),
+    });
+  }
+}
+
+function* makeFiles(plan: DataPlan): Generator<readonly Float32Array[]> {
+  const source = createVectorSource(plan);
+  for (let file = 0; file < plan.files; file += 1) yield source.makeFile(file);
+}
+
+async function benchWords({ id, name }: Named, plan: DataPlan, data: VectorData): Promise<void> {
   const source = createVectorSource(plan);
   const times = { vector: [] as number[], keyword: [] as number[], both: [] as number[] };
   const search = (query: SearchQuery) => data.index.search(toScope(0), query);
@@ -122,10 +190,26 @@ async function benchWords(name: string, plan: DataPlan, data: VectorData): Promi
     times.both.push(both);
   }
   const [vector, keyword, both] = [toMedian(times.vector), toMedian(times.keyword), toMedian(times.both)];
-  report(`${name}: by words, p50`, `${keyword.toFixed(1)} ms`, '≤ 50 ms', keyword <= 50);
-  report(`${name}: by both, p50`, `${both.toFixed(1)} ms`, '≤ 50 ms', both <= 50);
-  const shown = `${(both / vector).toFixed(2)} (${both.toFixed(1)} / ${vector.toFixed(1)} ms)`;
-  report(`${name}: both over vectors alone`, shown, '≤ 1.3', both <= 1.3 * vector);
+  for (const [kind, what, value, values] of [
+    ['words', 'by words', keyword, times.keyword],
+    ['both', 'by words and vector', both, times.both],
+  ] as const) {
+    results.report({
+      id: `${id}-by-${kind}`,
+      what: `${name}: questions of ten common words, ${what}, p50`,
+      value,
+      unit: 'ms',
+      aim: atMost(50),
+      distribution: toPercentiles(values),
+    });
+  }
+  results.report({
+    id: `${id}-both-over-vector`,
+    what: `${name}: by words and vector over by vector alone`,
+    value: both / vector,
+    unit: '',
+    aim: atMost(1.3),
+  });
 }
 
 async function withData(plan: DataPlan, work: (data: VectorData) => Promise<void>): Promise<void> {
@@ -137,8 +221,14 @@ async function withData(plan: DataPlan, work: (data: VectorData) => Promise<void
   }
 }
 
-function toName({ files, chunksPerFile, dimensions }: DataPlan): string {
-  return `${(files * chunksPerFile).toLocaleString('en')} × ${dimensions}`;
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** `id` is the same where `--quick` makes the store smaller. */
+function toNamed(id: string, { files, chunksPerFile, dimensions }: DataPlan): Named {
+  return { id, name: `${(files * chunksPerFile).toLocaleString('en')} × ${dimensions.toLocaleString('en')}` };
 }
 
 async function benchStores(): Promise<void> {
@@ -160,26 +250,40 @@ async function benchStores(): Promise<void> {
     });
   }
   const [alone = Number.NaN, among = Number.NaN] = medians;
-  const shown = `${(among / alone).toFixed(2)} (${among.toFixed(1)} / ${alone.toFixed(1)} ms)`;
-  report(`a store of 2,000 among ${STORES.stores} over one alone`, shown, '≤ 1.5', among <= 1.5 * alone);
+  results.report({
+    id: 'among-stores',
+    what: `a store of 2,000 chunks among ${STORES.stores} in one file, over the same alone`,
+    value: among / alone,
+    unit: '',
+    aim: atMost(1.5),
+    beside: [
+      { name: 'among others', value: among, unit: 'ms' },
+      { name: 'alone', value: alone, unit: 'ms' },
+    ],
+  });
 }
 
 await withData(LARGE, async (data) => {
+  results.addVersion('sqlite-vec', data.baseline.version);
   const question = createVectorSource(LARGE).makeQuestion(0);
   const first = await measure(() => data.index.search(toScope(0), toQuery(question, toTerms(0))));
-  report(
-    `${toName(LARGE)}: first search, loads the store`,
-    `${first.toFixed(0)} ms`,
-    '≤ 1000 ms',
-    first <= 1000,
-  );
-  await benchVectors(toName(LARGE), LARGE, data);
-  await benchWords(toName(LARGE), LARGE, data);
+  const named = toNamed('large', LARGE);
+  results.report({
+    id: 'large-first',
+    what: `${named.name}: the first search, which loads the store`,
+    value: first,
+    unit: 'ms',
+    aim: atMost(1000),
+  });
+  await benchVectors(named, LARGE, data);
+  await benchWords(named, LARGE, data);
+  if (process.argv.includes('--peers')) await benchPeers(named, LARGE, data);
 });
-await withData(MANY, (data) => benchVectors(toName(MANY), MANY, data));
-await withData(BROAD, (data) =>
-  benchVectors(`${toName(BROAD)}, ${BROAD.topics} topics`, BROAD, data, 'recall'),
-);
+await withData(MANY, (data) => benchVectors(toNamed('many', MANY), MANY, data));
+await withData(BROAD, (data) => {
+  const { id, name } = toNamed('broad', BROAD);
+  return benchVectors({ id, name: `${name} in ${BROAD.topics} topics` }, BROAD, data, 'recall');
+});
 await withData(SMALL, async (data) => {
   const source = createVectorSource(SMALL);
   const times: number[] = [];
@@ -188,6 +292,13 @@ await withData(SMALL, async (data) => {
     const taken = await measure(() => data.index.search(toScope(0), toQuery(question, [])));
     if (i >= 0) times.push(taken);
   }
-  report(`${toName(SMALL)}: p50`, `${toMedian(times).toFixed(1)} ms`, '≤ 9 ms', toMedian(times) <= 9);
+  results.report({
+    id: 'small-by-vector',
+    what: `${toNamed('small', SMALL).name}: search by vector, p50`,
+    value: toMedian(times),
+    unit: 'ms',
+    aim: atMost(9),
+    distribution: toPercentiles(times),
+  });
 });
 await benchStores();

@@ -31,6 +31,8 @@ export interface PinnedStart {
   readonly cores: string | null;
   /** Program and arguments. */
   readonly command: readonly string[];
+  /** Beside the path for programs. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The executable where there is one, else the source. */
@@ -40,13 +42,14 @@ export async function findCommand(): Promise<{ name: string; command: readonly s
   return { name: 'the source', command: [process.execPath, join(ROOT, 'src/main.ts')] };
 }
 
-export async function startPinned({ port, workers, cores, command }: PinnedStart): Promise<PinnedServer> {
+export async function startPinned(start: PinnedStart): Promise<PinnedServer> {
+  const { port, workers, cores, command, env = {} } = start;
   const data = await mkdtemp(join(tmpdir(), 'understudy-load-'));
   const pinned = cores === null ? [] : ['taskset', '-c', cores];
   const flags = ['serve', '--port', String(port), '--data', data, '--workers', String(workers)];
   const startedMs = performance.now();
   const child = Bun.spawn([...pinned, ...command, ...flags, '--drain-seconds', '1', '--log-level', 'error'], {
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, ...env },
     stdout: 'ignore',
     stderr: 'inherit',
   });

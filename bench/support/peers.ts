@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 export interface Peer {
   readonly name: string;
+  readonly version: string;
   /** Without a slash at its end. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -15,13 +16,14 @@ export interface Peer {
 
 interface PeerProgram {
   readonly name: string;
+  readonly version: string;
   readonly command: readonly string[];
   readonly headers: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const PORTKEY = '@portkey-ai/gateway@1.15.2';
-const LITELLM = 'litellm[proxy]==1.108.7';
+const PORTKEY_VERSION = '1.15.2';
+const LITELLM_VERSION = '1.108.7';
 const START_MS = 90_000;
 const MASTER_KEY = 'sk-bench-0123456789';
 
@@ -36,11 +38,12 @@ export function startPortkey(upstreamUrl: string): Promise<Peer> {
       '--ignore-scripts',
       '--no-audit',
       '--no-fund',
-      PORTKEY,
+      `@portkey-ai/gateway@${PORTKEY_VERSION}`,
     ]);
     const program = join(folder, 'node_modules/@portkey-ai/gateway/build/start-server.js');
     return {
-      name: 'portkey',
+      name: 'Portkey',
+      version: PORTKEY_VERSION,
       command: ['node', program, '--headless', `--port=${port}`],
       headers: {
         authorization: 'Bearer bench',
@@ -57,7 +60,7 @@ export async function startLiteLlm(upstreamUrl: string): Promise<Peer | null> {
   if (python === null) return null;
   return await startPeer(async (folder, port) => {
     await install([python, '-m', 'venv', folder]);
-    await install([join(folder, 'bin/pip'), 'install', '--quiet', LITELLM]);
+    await install([join(folder, 'bin/pip'), 'install', '--quiet', `litellm[proxy]==${LITELLM_VERSION}`]);
     const config = join(folder, 'litellm.json');
     const parameters = { model: 'openai/*', api_base: upstreamUrl, api_key: 'bench' };
     // Its configuration is YAML, of which JSON is a part.
@@ -67,7 +70,8 @@ export async function startLiteLlm(upstreamUrl: string): Promise<Peer | null> {
     );
     const flags = ['--config', config, '--host', '127.0.0.1', '--port', String(port), '--num_workers', '1'];
     return {
-      name: 'litellm',
+      name: 'LiteLLM',
+      version: LITELLM_VERSION,
       command: [join(folder, 'bin/litellm'), ...flags],
       headers: { authorization: `Bearer ${MASTER_KEY}` },
       env: { LITELLM_MASTER_KEY: MASTER_KEY, LITELLM_LOG: 'ERROR' },
@@ -78,7 +82,7 @@ export async function startLiteLlm(upstreamUrl: string): Promise<Peer | null> {
 async function startPeer(prepare: (folder: string, port: number) => Promise<PeerProgram>): Promise<Peer> {
   const folder = await mkdtemp(join(tmpdir(), 'understudy-peer-'));
   const port = await findFreePort();
-  const { name, command, headers, env = {} } = await prepare(folder, port);
+  const { name, version, command, headers, env = {} } = await prepare(folder, port);
   const child = Bun.spawn([...command], {
     env: { PATH: process.env.PATH ?? '', HOME: folder, ...env },
     stdout: 'ignore',
@@ -98,7 +102,7 @@ async function startPeer(prepare: (folder: string, port: number) => Promise<Peer
     }
     await Bun.sleep(200);
   }
-  return { name, url, headers, pid: child.pid, stop };
+  return { name, version, url, headers, pid: child.pid, stop };
 }
 
 function answers(url: string): Promise<boolean> {

@@ -4,6 +4,7 @@ import { Database } from 'bun:sqlite';
 import { getLoadablePath } from 'sqlite-vec';
 
 export interface VecBaseline {
+  readonly version: string;
   insert(first: number, vectors: readonly Float32Array[]): void;
   /** The numbers of the nearest, nearest first: exact. */
   findByFloats(query: Float32Array, wanted: number): readonly number[];
@@ -40,7 +41,9 @@ export function openVecBaseline(file: string, dimensions: number): VecBaseline {
     }
   });
   const toNumbers = (rows: readonly { rowid: number }[]) => rows.map(({ rowid }) => rowid - 1);
+  const version = database.query<{ version: string }, []>('SELECT vec_version() AS version').get()?.version;
   return {
+    version: (version ?? 'unknown').replace(/^v/, ''),
     insert: (first, vectors) => insertAll(first, vectors),
     findByFloats: (query, wanted) => toNumbers(findFloats.all(query, wanted)),
     findByBits: (query, wanted) => toNumbers(findBits.all(query, wanted)),

@@ -5,23 +5,32 @@
  * macro by `src/routes/site-assets.ts`. So it is synchronous, and what it answers is plain.
  */
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
 import { type NavigationEntry, toDocument } from './layout.ts';
-import { type Page, ROOT, readPages, SITE_PATH } from './pages.ts';
+import { isListed, type Page, ROOT, readPages, SITE_PATH } from './pages.ts';
 import { type Rendered, renderPage, resolveLink } from './render.ts';
 import { toSearchIndex } from './search-index.ts';
 
-export interface SiteFile {
+export interface TextFile {
   /** Without what follows a semicolon: `text/html`. */
   readonly type: string;
   readonly text: string;
 }
 
+export interface BinaryFile {
+  readonly type: string;
+  readonly bytes: Uint8Array;
+}
+
+export type SiteFile = TextFile | BinaryFile;
+
 export interface PackedFile {
   readonly type: string;
   /** A strong validator, with its quotes. */
   readonly etag: string;
+  /** Of the style sheet within a picture, as a policy names it: who opens the picture by itself needs it. */
+  readonly styleHash: string | null;
   /** The file, compressed by gzip, in Base64. */
   readonly gzip: string;
 }
@@ -37,6 +46,12 @@ const ASSETS: readonly (readonly [string, string])[] = Object.freeze([
   ['search.js', 'text/javascript'],
   ['icon.svg', 'image/svg+xml'],
 ]);
+/** Where the pages' pictures are: those that are shown are served. */
+const PICTURES = 'docs/pictures/';
+const PICTURE_TYPES: Readonly<Record<string, string>> = Object.freeze({
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+});
 const GZIP_LEVEL = 9;
 const ETAG_CHARACTERS = 22;
 
@@ -44,8 +59,18 @@ const ETAG_CHARACTERS = 22;
 export function makeSite(root: string = ROOT): Map<string, SiteFile> {
   const read = readPages(root);
   const paths = new Map(read.map(({ file, path }) => [file, path]));
-  const pages = read.map((page) => ({ ...page, rendered: render(page, paths) }));
-  const navigation = pages.map(({ group, path, rendered }) => ({ group, path, title: rendered.title }));
+  const shown = new Set<string>();
+  const showPicture = (file: string, href: string): string | null => {
+    const picture = resolveLink(file, href)?.file;
+    if (picture === undefined || !picture.startsWith(PICTURES) || !existsSync(join(root, picture)))
+      return null;
+    shown.add(picture);
+    return toPicturePath(picture);
+  };
+  const pages = read.map((page) => ({ ...page, rendered: render(page, paths, showPicture) }));
+  const navigation = pages
+    .filter(isListed)
+    .map(({ group, path, rendered }) => ({ group, path, title: rendered.title }));
   const files = new Map<string, SiteFile>();
   for (const [number, page] of pages.entries()) {
     files.set(page.path, { type: 'text/html', text: toPageText(page, navigation, number) });
@@ -56,6 +81,7 @@ export function makeSite(root: string = ROOT): Map<string, SiteFile> {
     const text = readFileSync(join(import.meta.dir, 'browser', name), 'utf8');
     files.set(`${SITE_PATH}/assets/${name}`, { type, text });
   }
+  for (const picture of [...shown].sort()) files.set(toPicturePath(picture), readPicture(root, picture));
   return files;
 }
 
@@ -64,24 +90,54 @@ export function buildSite(): Record<string, PackedFile> {
   return Object.fromEntries([...makeSite()].map(([path, file]) => [path, pack(file)]));
 }
 
-function pack({ type, text }: SiteFile): PackedFile {
-  const bytes = Buffer.from(text);
+function toPicturePath(picture: string): string {
+  return `${SITE_PATH}/pictures/${picture.slice(PICTURES.length)}`;
+}
+
+function readPicture(root: string, picture: string): SiteFile {
+  const type = PICTURE_TYPES[extname(picture)];
+  if (type === undefined) throw new Error(`${picture} is of no kind that the site knows.`);
+  const bytes = readFileSync(join(root, picture));
+  return type === 'image/svg+xml' ? { type, text: bytes.toString('utf8') } : { type, bytes };
+}
+
+export function toBytes(file: SiteFile): Uint8Array<ArrayBuffer> {
+  return new Uint8Array('text' in file ? Buffer.from(file.text) : file.bytes);
+}
+
+function pack(file: SiteFile): PackedFile {
+  const bytes = toBytes(file);
   const hash = new Bun.CryptoHasher('sha256').update(bytes).digest('base64url').slice(0, ETAG_CHARACTERS);
   return {
-    type,
+    type: file.type,
     etag: `"${hash}"`,
+    styleHash: 'text' in file ? toStyleHash(file) : null,
     gzip: Buffer.from(Bun.gzipSync(bytes, { level: GZIP_LEVEL })).toString('base64'),
   };
 }
 
-function render({ text, file }: Page, paths: ReadonlyMap<string, string>): Rendered {
-  return renderPage(text, file, (href) => {
+function toStyleHash({ type, text }: TextFile): string | null {
+  const style = type === 'image/svg+xml' ? /<style>([\s\S]*?)<\/style>/.exec(text)?.[1] : undefined;
+  if (style === undefined) return null;
+  return `sha256-${new Bun.CryptoHasher('sha256').update(style).digest('base64')}`;
+}
+
+/** Where a picture of a page is served; null where there is none. */
+type ShowPicture = (file: string, href: string) => string | null;
+
+function render(
+  { text, file }: Page,
+  paths: ReadonlyMap<string, string>,
+  showPicture: ShowPicture,
+): Rendered {
+  const toHref = (href: string): string | null => {
     const link = resolveLink(file, href);
     if (link === null) return href;
     const path = link.file === file ? '' : paths.get(link.file);
     if (path === undefined) return null;
     return link.anchor === '' ? path : `${path}#${link.anchor}`;
-  });
+  };
+  return renderPage(text, file, toHref, (href) => showPicture(file, href));
 }
 
 function toPageText(

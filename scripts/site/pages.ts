@@ -25,6 +25,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = Object.freeze(
     'Run',
     [
       'docs/deployment.md',
+      'docs/kubernetes.md',
       'docs/configuration.md',
       'docs/security.md',
       'docs/cassandra.md',
@@ -33,19 +34,22 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = Object.freeze(
       'docs/traces.md',
     ],
   ],
-  ['Inside', ['ARCHITECTURE.md']],
+  ['Inside', ['ARCHITECTURE.md', 'docs/benchmarks.md', 'docs/decisions/README.md']],
 ]);
 /** Pages that nobody has put into a group. */
 const OTHERS = 'More';
+/** Each record of a decision is a page, which the list of them leads to. */
+const RECORD = /^docs\/decisions\/\d{4}-.*\.md$/;
 
 /** `/docs/api` is the page that tries requests, so the reference has a name of its own. */
 const NAMES: Readonly<Record<string, string>> = Object.freeze({
   [HOME]: '',
   'docs/api.md': 'reference',
   'ARCHITECTURE.md': 'architecture',
+  'docs/decisions/README.md': 'decisions',
 });
 
-/** Every page of `docs`, and those beside it that the groups name. */
+/** Every page of `docs`, and those beside it that the groups name. Those that are not listed come last. */
 export function readPages(root: string = ROOT): Page[] {
   const grouped = GROUPS.flatMap(([group, files]) => files.map((file) => ({ group, file })));
   const known = new Set(grouped.map(({ file }) => file));
@@ -53,7 +57,12 @@ export function readPages(root: string = ROOT): Page[] {
     .filter((name) => name.endsWith('.md') && !known.has(`docs/${name}`))
     .sort()
     .map((name) => ({ group: OTHERS, file: `docs/${name}` }));
-  return [...grouped, ...others]
+  const records = readdirSync(join(root, 'docs/decisions'))
+    .map((name) => `docs/decisions/${name}`)
+    .filter((file) => RECORD.test(file))
+    .sort()
+    .map((file) => ({ group: OTHERS, file }));
+  return [...grouped, ...others, ...records]
     .filter(({ file }) => existsSync(join(root, file)))
     .map(({ group, file }) => ({
       group,
@@ -61,6 +70,11 @@ export function readPages(root: string = ROOT): Page[] {
       path: toPagePath(file),
       text: readFileSync(join(root, file), 'utf8'),
     }));
+}
+
+/** Whether the navigation of each page names it. */
+export function isListed({ file }: Pick<Page, 'file'>): boolean {
+  return !RECORD.test(file);
 }
 
 function toPagePath(file: string): string {

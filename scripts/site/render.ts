@@ -30,8 +30,13 @@ export interface Rendered {
 /** Where a link of a page leads on the site; null where what it names is not there. */
 export type ToHref = (href: string) => string | null;
 
-/** `file` names the page in errors. Errors: a page without a title. */
-export function renderPage(markdown: string, file: string, toHref: ToHref): Rendered {
+/** `file` names the page in errors; `toSource` says where a picture is. Errors: a page without a title; a picture that is nowhere. */
+export function renderPage(
+  markdown: string,
+  file: string,
+  toHref: ToHref,
+  toSource: ToHref = toHref,
+): Rendered {
   const marked = new Marked({ gfm: true });
   const tokens = marked.lexer(markdown);
   const page = new PageReader(file);
@@ -48,6 +53,12 @@ export function renderPage(markdown: string, file: string, toHref: ToHref): Rend
         if (target === null)
           return `<span class="file" title="${escapeHtml(href)}, in the project's folder">${text}</span>`;
         return `<a href="${escapeHtml(target)}"${/^https?:/.test(target) ? ' rel="noreferrer"' : ''}>${text}</a>`;
+      },
+      image({ href, text }) {
+        const source = toSource(href);
+        if (source === null) throw new Error(`${file} shows ${href}, which is not there.`);
+        if (text === '') throw new Error(`${file} does not say what ${href} shows.`);
+        return `<img src="${escapeHtml(source)}" alt="${escapeHtml(text)}">`;
       },
       code({ text, lang }) {
         const language = (lang ?? '').split(/\s/)[0] ?? '';

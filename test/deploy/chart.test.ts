@@ -2,9 +2,11 @@
 
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
+import { parseCommandLine } from '../../src/config/command-line.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import { CERTIFICATE, CERTIFICATE_KEY } from '../support/certificate.ts';
 import { findHindrance, type Manifest, RENDER_MS, type Rendered, renderChart } from './chart.ts';
+import { readPageCommands, readPageValues } from './kubernetes-page.ts';
 
 const CLUSTER = { store: 'cassandra', cassandra: { contactPoints: ['cassandra.data'] } };
 const SECRETS = {
@@ -101,6 +103,9 @@ const REFUSED: Readonly<Record<string, readonly [object, RegExp]>> = {
   'scaling by nothing': [{ ...CLUSTER, autoscaling: { enabled: true, cpu: 0 } }, /cpu or activeRuns/],
 };
 
+/** What the page about Kubernetes shows to be copied. */
+const PAGE_VALUES = readPageValues();
+
 /** What the chart cannot know better, and Kubernetes would not take. */
 const FAULTY = { affinity: { podAffinty: {} } };
 
@@ -114,6 +119,7 @@ describe.skipIf(hindrance !== null)('the chart', () => {
     rendered = renderChart({
       ...CASES,
       faulty: FAULTY,
+      ...PAGE_VALUES,
       ...Object.fromEntries(Object.entries(REFUSED).map(([k, [v]]) => [k, v])),
     });
   }, RENDER_MS);
@@ -138,6 +144,43 @@ describe.skipIf(hindrance !== null)('the chart', () => {
       expect(manifests?.length).toBeGreaterThan(3);
     });
   }
+
+  test('every block of values on the page about Kubernetes is one that the chart and Kubernetes take', () => {
+    expect(Object.keys(PAGE_VALUES).length).toBeGreaterThan(5);
+    for (const name of Object.keys(PAGE_VALUES)) {
+      const { refusal, faults, manifests } = rendered[name] ?? {};
+      expect({ name, refusal, faults }).toEqual({ name, refusal: '', faults: [] });
+      const [map] = (manifests ?? []).filter(({ kind }) => kind === 'ConfigMap');
+      const readText = (path: string) => (path === 'understudy.yaml' ? map.data[path] : toPem(path));
+      const isNamed = map.data['understudy.yaml'].includes('cassandra-username');
+      const env = isNamed ? SECRETS : { ASTRA_DB_APPLICATION_TOKEN: 'AstraCS:x:y' };
+      expect(() => parseConfig(['--config', 'understudy.yaml'], env, readText), name).not.toThrow();
+    }
+  });
+
+  test('the commands on that page name what the chart makes, and what the program takes', async () => {
+    const { calls, kinds, set } = readPageCommands();
+    expect(calls.length).toBeGreaterThan(2);
+    for (const words of calls) expect(parseCommandLine(words).problems).toEqual([]);
+    const made = [
+      ...findAll('plain', 'StatefulSet'),
+      ...findAll('cluster', 'Deployment'),
+      findOne('plain', 'Service'),
+    ];
+    expect(kinds.length).toBeGreaterThan(1);
+    for (const kind of kinds) {
+      expect(made.map((manifest) => manifest.kind.toLowerCase())).toContain(kind);
+    }
+    const values: Manifest = Bun.YAML.parse(
+      await Bun.file(join(import.meta.dir, '../../deploy/helm/understudy/values.yaml')).text(),
+    );
+    expect(set.length).toBeGreaterThan(1);
+    for (const name of set) {
+      const [last = '', ...above] = name.split('.').reverse();
+      const holder = above.reverse().reduce((at: Manifest, key) => at[key], values);
+      expect(Object.keys(holder), name).toContain(last);
+    }
+  });
 
   test('is read so strictly that a slip in a field is seen', () => {
     expect(rendered.faulty?.faults).toEqual([expect.stringMatching(/unknown field ".*podAffinty"/)]);

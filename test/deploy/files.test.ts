@@ -27,7 +27,13 @@ type Parsed = any;
 const readYaml = (path: string): Parsed => Bun.YAML.parse(read(path));
 
 describe('no file names a variable that means nothing', () => {
-  const files = [...COMPOSE, 'deploy/understudy.service', 'Dockerfile', 'docs/deployment.md'];
+  const files = [
+    ...COMPOSE,
+    'deploy/understudy.service',
+    'Dockerfile',
+    'docs/deployment.md',
+    'docs/kubernetes.md',
+  ];
   for (const path of files) {
     test(path, () => {
       const named = read(path).match(/UNDERSTUDY_[A-Z_]+/g) ?? [];

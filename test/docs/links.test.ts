@@ -25,7 +25,7 @@ function findAnchors(file: string): ReadonlySet<string> {
 }
 
 test('every relative link leads to a file of the project, and to a heading of it', () => {
-  const found = ['README.md', 'CONTRIBUTING.md'].map((file) => ({
+  const found = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'].map((file) => ({
     file,
     text: readFileSync(join(ROOT, file), 'utf8'),
   }));
@@ -51,22 +51,26 @@ test('every relative link leads to a file of the project, and to a heading of it
 test('every address on the site leads to a file of it, and to a place in it', () => {
   const site = makeSite();
   const broken: string[] = [];
-  for (const [path, { type, text }] of site) {
-    if (type !== 'text/html') continue;
+  for (const [path, file] of site) {
+    if (file.type !== 'text/html' || !('text' in file)) continue;
+    const { text } = file;
     for (const [, name = ''] of text.matchAll(/ (?:href|src)="([^"]*)"/g)) {
       const address = name.replaceAll('&amp;', '&');
       if (/^https?:/.test(address)) continue;
       const [target = '', anchor = ''] = address.split('#');
-      const file = site.get(target === '' ? path : target);
-      if (file === undefined || (anchor !== '' && !file.text.includes(` id="${anchor}"`)))
-        broken.push(`${path}: ${address}`);
+      const found = site.get(target === '' ? path : target);
+      const hasAnchor =
+        anchor === '' || (found !== undefined && 'text' in found && found.text.includes(` id="${anchor}"`));
+      if (found === undefined || !hasAnchor) broken.push(`${path}: ${address}`);
     }
   }
   expect(broken).toEqual([]);
 });
 
 test('no page loads anything from elsewhere, and none has a script or a style of its own', () => {
-  for (const [path, { type, text }] of makeSite()) {
+  for (const [path, file] of makeSite()) {
+    if (!('text' in file)) continue;
+    const { type, text } = file;
     if (type === 'text/css') expect(text, path).not.toMatch(/url\(|@import/);
     if (type !== 'text/html') continue;
     expect(text, path).not.toMatch(/<(?:script|link|img|iframe|source)[^>]+(?:src|href)="(?!\/docs\/)/);
@@ -75,8 +79,9 @@ test('no page loads anything from elsewhere, and none has a script or a style of
 });
 
 test('no place of a page has the name of another one', () => {
-  for (const [path, { type, text }] of makeSite()) {
-    if (type !== 'text/html') continue;
+  for (const [path, file] of makeSite()) {
+    if (file.type !== 'text/html' || !('text' in file)) continue;
+    const { text } = file;
     const ids = [...text.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
     expect({ path, twice: ids.filter((id, at) => ids.indexOf(id) !== at) }).toEqual({ path, twice: [] });
   }

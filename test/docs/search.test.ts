@@ -10,7 +10,7 @@ import { SERIES_NAMES } from '../../src/metrics/series.ts';
 import { toServedOperations } from '../../src/schemas/openapi-document.ts';
 
 const index = makeSite().get(INDEX_PATH);
-if (index === undefined) throw new Error('The site has no search index.');
+if (index === undefined || !('text' in index)) throw new Error('The site has no search index.');
 const search = createSearch(JSON.parse(index.text));
 
 /** Nobody looks further. */

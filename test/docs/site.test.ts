@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { MISSING_PATH, makeSite } from '../../scripts/site/build.ts';
+import { MISSING_PATH, makeSite, toBytes } from '../../scripts/site/build.ts';
 import { ROOT, readPages } from '../../scripts/site/pages.ts';
 import { findPython } from '../acceptance/python.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -29,12 +29,12 @@ afterAll(async () => {
 
 describe('the site', () => {
   test('is served whole, to everybody, under a policy that lets nothing else in', async () => {
-    for (const [path, { type, text }] of makeSite()) {
+    for (const [path, file] of makeSite()) {
       if (path === MISSING_PATH) continue;
-      const answer = await server.call('GET', path);
+      const answer = await fetch(`${server.url}${path}`);
       expect({ path, status: answer.status }).toEqual({ path, status: 200 });
-      expect(answer.text === text, path).toBe(true);
-      expect(answer.headers.get('content-type')).toStartWith(type);
+      expect(Buffer.from(await answer.arrayBuffer()).equals(toBytes(file)), path).toBe(true);
+      expect(answer.headers.get('content-type')).toStartWith(file.type);
       const policy = answer.headers.get('content-security-policy') ?? '';
       expect(policy).toStartWith("default-src 'none'");
       expect(policy).not.toContain('unsafe');
@@ -97,8 +97,17 @@ describe('the site', () => {
     expect(plain.headers.get('etag')).not.toBe(packed.headers.get('etag'));
   });
 
+  test('lets a picture that is opened by itself have its one style sheet, and nothing else', async () => {
+    const { headers, text } = await server.call('GET', '/docs/pictures/architecture.svg');
+    const style = /<style>([\s\S]*?)<\/style>/.exec(text)?.[1] ?? '';
+    const hash = new Bun.CryptoHasher('sha256').update(style).digest('base64');
+    const policy = headers.get('content-security-policy') ?? '';
+    expect(policy).toContain(`style-src 'sha256-${hash}';`);
+    expect(policy.replace(/style-src [^;]*;/, '')).not.toContain('sha256');
+  });
+
   test('is small', () => {
-    const sizes = [...makeSite().values()].map(({ text }) => Bun.gzipSync(text).byteLength);
+    const sizes = [...makeSite().values()].map((file) => Bun.gzipSync(toBytes(file)).byteLength);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(PACKED_BYTES_MAX);
   });
 });
