@@ -8,8 +8,8 @@ WORKDIR /src
 # First what changes seldom: packages are fetched again only when the lock file is another one.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --include=dev --include=optional
-# The executable has its documentation in it.
-COPY ARCHITECTURE.md ./
+# The executable has its documentation and its licences in it.
+COPY ARCHITECTURE.md LICENSE ./
 COPY docs docs
 COPY scripts scripts
 COPY src src

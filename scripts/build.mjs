@@ -11,7 +11,7 @@ import { prepare, ROOT, say } from './setup/install.mjs';
 export const BINARY = `dist/understudy${process.platform === 'win32' ? '.exe' : ''}`;
 
 /** The program, and what it runs on threads of its own: each is found by its path in the executable. */
-const ENTRY_POINTS = [
+export const ENTRY_POINTS = [
   'src/main.ts',
   'src/store/sqlite/thread.ts',
   'src/store/sqlite/blob-thread.ts',

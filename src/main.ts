@@ -38,6 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (command === 'health') return await askHealth(argv, values);
   if (command === 'verify') return await verify(values);
   if (command === 'keys') return await changeKeys(argv, words, values);
+  if (command === 'licenses') return await printLicenses(values);
   process.stdout.write(command === 'version' ? `${VERSION}\n` : toHelp());
   return 0;
 }
@@ -120,6 +121,14 @@ async function verify(values: CommandLine['values']): Promise<number> {
     },
     warn: (text) => console.error(`understudy: ${text}`),
   });
+}
+
+async function printLicenses(values: CommandLine['values']): Promise<number> {
+  const { showLicenses } = await import('./licenses/show-licenses.ts');
+  await showLicenses(
+    isSwitchedOn(values, 'json') ? 'json' : isSwitchedOn(values, 'summary') ? 'summary' : 'text',
+  );
+  return 0;
 }
 
 /** Says on stdout what was made. Servers do it at start, too: this is for whoever wants it done before, by another role. */

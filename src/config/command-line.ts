@@ -5,6 +5,7 @@ import { findClosest } from '../suggestion.ts';
 import { CHECK_FLAGS, CHECK_NOTES, HEALTH_FLAGS } from './check-flags.ts';
 import { COPY_FLAG_NAMES, COPY_FLAGS, COPY_NOTES, type CopyFlag } from './copy-flags.ts';
 import { KEYS_FLAG_NAMES, KEYS_FLAGS, KEYS_NOTES } from './keys-flags.ts';
+import { LICENSES_FLAGS, LICENSES_NOTES } from './licenses-flags.ts';
 import { SECRET_VARIABLES } from './secret-variables.ts';
 import { CONFIG_FLAG, SETTING_NAMES, SETTINGS, type Setting, toVariable } from './settings.ts';
 import { TRACING_VARIABLES } from './tracing-config.ts';
@@ -18,6 +19,7 @@ export const COMMANDS = Object.freeze({
   verify: 'Call a server as a program would, operation by operation, and print what holds.',
   migrate: 'Make the tables that are missing in the store of the settings, and end.',
   copy: 'Copy all that a tenant has from one store to another, and compare both sides.',
+  licenses: 'Print the licences of all that is in this program.',
   version: 'Print the version.',
   help: 'Print this text.',
 });
@@ -103,6 +105,7 @@ const COMMAND_FLAGS: Readonly<Partial<Record<CommandName, Readonly<Record<string
     check: CHECK_FLAGS,
     health: HEALTH_FLAGS,
     verify: VERIFY_FLAGS,
+    licenses: LICENSES_FLAGS,
   });
 
 function toOwnFlags(isSwitch: boolean): string[] {
@@ -159,7 +162,7 @@ function toOddFlag(
       flag in flags ? [command] : [],
     );
     if (commands.length === 0 || flag in own) continue;
-    const named = commands.map((command) => `'${command}'`).join(' and ');
+    const named = new Intl.ListFormat('en-GB').format(commands.map((command) => `'${command}'`));
     return `--${flag} goes with the command${commands.length > 1 ? 's' : ''} ${named} only.`;
   }
   return null;
@@ -217,6 +220,10 @@ export function toHelp(): string {
     'Flags of copy:',
     ...COPY_FLAG_NAMES.flatMap((flag) => toCopyRows(flag, COPY_FLAGS[flag])),
     ...COPY_NOTES.map((line) => `  ${line}`),
+    '',
+    'Flags of licenses:',
+    ...Object.entries(LICENSES_FLAGS).flatMap(([flag, about]) => toCopyRows(flag, about)),
+    ...LICENSES_NOTES.map((line) => `  ${line}`),
     '',
     'Secrets (in the environment only):',
     ...SECRET_VARIABLES.flatMap(({ name, about }) =>

@@ -37,7 +37,7 @@ describe('which command', () => {
     [['--project', 'x'], "--project goes with the command 'keys' only."],
     [
       ['copy', '--from', 'a', '--to', 'b', '--json'],
-      "--json goes with the commands 'keys' and 'verify' only.",
+      "--json goes with the commands 'keys', 'verify' and 'licenses' only.",
     ],
     [['copy', '--verfy-only'], 'There is no flag --verfy-only. Did you mean --verify-only?'],
     [['copy', '--from'], '--from needs a value.'],
