@@ -78,6 +78,7 @@ export function createServer(deps: ServerDeps): HttpHandler {
       const note = notes.get(request);
       setHeaders(note, set);
       if (note !== undefined) note.route = route;
+      if (responseValue instanceof Response) takeHeaders(responseValue, set);
       if (isPlain(responseValue)) return toText(note, responseValue, set);
       if (typeof responseValue === 'string') noteText(note, responseValue);
       return undefined;
@@ -151,6 +152,15 @@ function watch(handle: HttpHandler, { http, notes, spans }: Watchers): HttpHandl
       throw error;
     });
   };
+}
+
+/** The router would make another response around the same body, which costs a stream's beginning more than all that is done for it here. */
+function takeHeaders({ headers }: Response, set: ResponseSettings): void {
+  if (set.status !== undefined && set.status !== 200) return;
+  for (const [name, value] of Object.entries(set.headers)) {
+    if (value !== undefined && !headers.has(name)) headers.set(name, String(value));
+  }
+  set.headers = {};
 }
 
 /** The router would do the same, but not tell the length. */

@@ -93,6 +93,12 @@ const ANSWERS: readonly (readonly [string, string, string, boolean, boolean?])[]
     'hi',
     false,
   ],
+  [
+    'with a coding that is none',
+    `${OK}transfer-encoding: identity\r\ncontent-length: 2\r\n\r\nhi`,
+    'hi',
+    true,
+  ],
   ['without a reason', 'HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nhi', 'hi', true],
 ];
 

@@ -141,7 +141,8 @@ export class ResponseParser {
     const lengths = new Set(findAll(headers, 'content-length').map((value) => value.trim()));
     this.#state = 'sized';
     if (status === 204 || status === 304) return;
-    if (coding !== '') {
+    // `identity` is what older servers say where there is none.
+    if (coding !== '' && coding !== 'identity') {
       if (coding !== 'chunked') throw new BrokenAnswer('HTTP_MALFORMED');
       // Both is how requests are smuggled: the coding counts, and the connection ends.
       if (lengths.size > 0) this.#keepsConnection = false;
