@@ -304,8 +304,8 @@ describe('base-url of a request', () => {
   });
 });
 
-describe('requests one after another', () => {
-  test('get nothing of each other’s keys', () => {
+describe('what is remembered of choices', () => {
+  test('is what the operator says alone: no request gets anything of another’s', () => {
     const router = setUp(BOTH);
     const mine = { apiKey: 'sk-mine', fromRequest: true };
     const own = { apiKey: 'sk-operator', fromRequest: false };
@@ -321,7 +321,7 @@ describe('requests one after another', () => {
     }
   });
 
-  test('get each their own model, and what is refused is refused again', () => {
+  test('is each model’s own, and what is refused is refused again', () => {
     const router = setUp(KEY);
     for (let round = 0; round < 2; round += 1) {
       expect(router.resolve('gpt-5', {}).model).toBe('gpt-5');

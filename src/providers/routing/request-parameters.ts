@@ -22,6 +22,8 @@ export interface RequestParameters {
   readonly hasParameters: boolean;
   /** Fields for the request to a language model, from `LLM-PARAM-temperature` and the like; null where there are none. */
   readonly fields: Readonly<Record<string, unknown>> | null;
+  /** Whether there is none of all this. */
+  readonly saysNothing: boolean;
 }
 
 const PLAIN_HEADERS: readonly (readonly [string, string])[] = Object.freeze([
@@ -61,11 +63,13 @@ export function readRequestParameters(headers: RequestHeaders): RequestParameter
       fields[name.replaceAll('-', '_')] = toField(text, header);
     }
   }
+  const authorization = toBearerKey(headers.authorization);
   return {
-    authorization: toBearerKey(headers.authorization),
+    authorization,
     get: (name) => values.get(name) ?? null,
     hasParameters,
     fields,
+    saysNothing: authorization === null && values.size === 0 && !hasParameters,
   };
 }
 

@@ -30,6 +30,7 @@ export const REHEARSAL_MODEL = 'understudy/rehearsal';
 const BUILT_IN_PREFIX = 'understudy/';
 /** Models that are tried for one request. */
 const CANDIDATES_MAX = 8;
+const CHOICES_MAX = 1_000;
 
 export interface RouterOptions {
   /** Speaks to everything of OpenAI's protocol, and to Azure. */
@@ -56,6 +57,8 @@ export function createRouter(options: RouterOptions): Router {
   const aliases = [...settings.aliases]
     .filter(([name, targets]) => !name.endsWith('*') && isAnyAllowed(settings, [name, ...targets]))
     .map(([name]) => name);
+  /** Requests that say nothing of providers get what the operator says, which is the same each time. No request's key is in here. */
+  const ownChoices = new Map<string, ResolvedModel>();
   const builtIn: ResolvedModel = Object.freeze({
     provider: options.rehearsal,
     model: REHEARSAL_MODEL,
@@ -104,9 +107,12 @@ export function createRouter(options: RouterOptions): Router {
       if (model === REHEARSAL_MODEL) return builtIn;
       if (model.startsWith(BUILT_IN_PREFIX)) throw createUnknownBuiltIn(model);
       const request = readRequestParameters(headers);
+      const known = request.saysNothing ? ownChoices.get(model) : undefined;
+      if (known !== undefined) return known;
       const names = expandName(settings, model, request);
       const [first, ...others] = resolvePlan(model, names, headers, request);
       if (first === undefined) throw new Error('A plan has a first model.');
+      if (request.saysNothing && others.length === 0) rememberChoice(ownChoices, model, first);
       const provider = others.length === 0 ? first.provider : createFallbacks([first, ...others]);
       const { fields } = request;
       return fields === null
@@ -125,6 +131,12 @@ export function createRouter(options: RouterOptions): Router {
       return [{ ...builtIn, prefix: '' }, ...listed];
     },
   };
+}
+
+function rememberChoice(choices: Map<string, ResolvedModel>, model: string, choice: ResolvedModel): void {
+  // Anybody may ask for models of his own making.
+  if (choices.size >= CHOICES_MAX) choices.clear();
+  choices.set(model, choice);
 }
 
 function withProvider(resolved: ResolvedModel, provider: Provider): ResolvedModel {
