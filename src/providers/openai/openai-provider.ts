@@ -26,7 +26,7 @@ import type { ErrorContext } from './error-mapping.ts';
 import { MODELS_BYTES_MAX, toModelInfos } from './models.ts';
 import { createPass } from './pass.ts';
 import { checkDocument, toPlainResponse, toStreamResponse } from './relay.ts';
-import type { RepairOptions } from './reply-repair.ts';
+import { createStreamRepair, type RepairOptions } from './reply-repair.ts';
 import { toChatBody, toEmbeddingsBody } from './request-quirks.ts';
 import { mayTryAgain, type RetryPolicy } from './retry.ts';
 import { createRetry, createSend, isConnection, type Retry, type Send, toContext } from './send.ts';
@@ -90,9 +90,12 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): Provider {
         body: JSON.stringify(toChatBody(body, toStyle(call))),
       } as const;
       // Whoever is relayed to has retries of its own; only a connection that did not come about is ours to mend.
-      const answer = await retry(() => send(wire, call), call, isConnection);
+      const asked = retry(() => send(wire, call), call, isConnection);
       const repair = toRepair(body, call, options);
-      return isStream ? await toStreamResponse(answer, repair) : await toPlainResponse(answer, repair);
+      if (!isStream) return await toPlainResponse(await asked, repair);
+      // Made while the model's server works, not when the first token is there.
+      const streamRepair = createStreamRepair(repair);
+      return await toStreamResponse(await asked, repair, streamRepair);
     },
 
     pass: createPass({ send, retry, clock: options.clock }),

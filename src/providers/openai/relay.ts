@@ -8,7 +8,6 @@ import { findUsageInPieces } from '../usage-scan.ts';
 import { type ErrorContext, holdsError, toInlineError } from './error-mapping.ts';
 import { createFrameCutter } from './frame-cutter.ts';
 import {
-  createStreamRepair,
   type RepairedFrames,
   type RepairOptions,
   repairDocument,
@@ -48,17 +47,18 @@ function isBracket(code: number): boolean {
 const TAIL_CHARACTERS = 64;
 
 /** An answer that streams, or one document (a server that cannot stream) made into a stream. */
-export async function toStreamResponse(answer: UpstreamAnswer, repair: RepairOptions): Promise<Response> {
+export async function toStreamResponse(
+  answer: UpstreamAnswer,
+  repair: RepairOptions,
+  streamRepair: StreamRepair,
+): Promise<Response> {
   const contentType = answer.headers.get('content-type') ?? '';
   if (contentType.includes('json')) {
     const text = checkDocument(await answer.readText(DOCUMENT_BYTES_MAX), repair);
     return new Response(toEventStream(text, repair.context), STREAM_INIT);
   }
   refuseHtml(answer);
-  const stream = createRelayStream(answer, createStreamRepair(repair), {
-    needsFinish: true,
-    meter: repair.meter,
-  });
+  const stream = createRelayStream(answer, streamRepair, { needsFinish: true, meter: repair.meter });
   return new Response(stream, STREAM_INIT);
 }
 

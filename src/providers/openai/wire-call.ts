@@ -1,7 +1,7 @@
 /** Where a call goes at a server that speaks OpenAI's protocol. */
 
 import type { CallOptions, UpstreamStyle } from '../provider.ts';
-import { isOpenAiHost, OPENAI_BASE_URL } from '../routing/base-url.ts';
+import { isOpenAiName, OPENAI_BASE_URL } from '../routing/base-url.ts';
 
 /** How OpenAI itself is spoken to, and every server of which nothing else is known. */
 export const OPENAI_STYLE: UpstreamStyle = Object.freeze({
@@ -55,6 +55,6 @@ export function isEmpty(record: object): boolean {
  * others are measured by.
  */
 export function isExact(call: CallOptions): boolean {
-  const server = toServer(call);
-  return isOpenAiHost(server) || /\.(openai|cognitiveservices)\.azure\.com$/.test(new URL(server).hostname);
+  const { hostname } = new URL(toServer(call));
+  return isOpenAiName(hostname) || /\.(openai|cognitiveservices)\.azure\.com$/.test(hostname);
 }

@@ -55,7 +55,10 @@ export function isLoopbackHost(hostname: string): boolean {
 
 /** OpenAI itself, its regional hosts (`eu.api.openai.com`) included. */
 export function isOpenAiHost(baseUrl: string): boolean {
-  const { hostname } = new URL(baseUrl);
+  return isOpenAiName(new URL(baseUrl).hostname);
+}
+
+export function isOpenAiName(hostname: string): boolean {
   return hostname === OPENAI_HOST || hostname.endsWith(`.${OPENAI_HOST}`);
 }
 
