@@ -24,7 +24,17 @@ const FAULTS = 'test/faults';
 /** Those of them that wait most of the time, for leases to run out and sweeps to come: they run beside the others. */
 const PATIENT_FAULTS = ['takeover', 'clock-jumps', 'slow-disk'];
 /** Half of the time of all the others: most of it is waiting for servers, so they run beside the rest. */
-const FIRST_LANE = ['acceptance', 'runs', 'retrieval', 'cluster', 'check', 'tracing', 'mover', 'verify'];
+const FIRST_LANE = [
+  'acceptance',
+  'examples',
+  'runs',
+  'retrieval',
+  'cluster',
+  'check',
+  'tracing',
+  'mover',
+  'verify',
+];
 /** What drives a server from the outside. */
 const BLACK_BOX = ['test/acceptance', 'test/routes'];
 /** What drives a server from the outside, or reads what it has stored by `test/support/stored.ts`. */

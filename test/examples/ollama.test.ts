@@ -137,23 +137,49 @@ test('no header, no name and no forgotten key makes the server call anybody else
   expect(world.connections.total).toBe(0);
   expect(statuses.filter((status) => status < 400)).toEqual([]);
   expect(statuses.filter((status) => status >= 500)).toEqual([]);
-  const { json } = await server.call(
+  expect(await askElsewhere(server)).toMatchObject({ code: 'model_not_found' });
+});
+
+/** The error of a request that names an allowed model and another host. */
+async function askElsewhere(target: TestServer): Promise<unknown> {
+  const { json } = await target.call(
     'POST',
     '/v1/chat/completions',
     { model: `ollama/${MODEL}`, messages: [{ role: 'user', content: 'A secret' }] },
     { 'api-key': 'k', 'base-url': 'https://api.groq.com/openai/v1' },
   );
-  expect(json.error).toMatchObject({
-    code: 'host_not_allowed',
-    message: expect.stringContaining('api.groq.com'),
-  });
-});
+  return json.error;
+}
+
+/** The file without these settings. */
+async function startWithout(...names: string[]): Promise<TestServer> {
+  const lines = new RegExp(`^(${names.join('|')}): .*$`, 'gm');
+  const config = await writeConfig((text) => text.replace(lines, ''));
+  return await startServer({ flags: ['--config', config], env: toEnv() });
+}
 
 test(
-  'without the lock of the file the same requests do leave: it is what holds them',
+  'the lock of the file holds by itself, whatever models are allowed',
   async () => {
-    const open = await writeConfig((text) => text.replace(/^only-upstream: .*$/m, ''));
-    const unlocked = await startServer({ flags: ['--config', open], env: toEnv() });
+    const locked = await startWithout('allowed-models');
+    try {
+      await tryToLeave(locked);
+      expect(world.connections.total).toBe(0);
+      expect(await askElsewhere(locked)).toMatchObject({
+        code: 'host_not_allowed',
+        message: expect.stringContaining('api.groq.com'),
+      });
+    } finally {
+      await locked.stop();
+    }
+  },
+  TEST_MS,
+);
+
+test(
+  'without lock and list the same requests do leave: they are what holds them',
+  async () => {
+    const unlocked = await startWithout('only-upstream', 'allowed-models');
     try {
       await tryToLeave(unlocked, 2);
       // One by the proxy, one straight to the other server.
