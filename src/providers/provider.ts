@@ -7,6 +7,7 @@
 
 import type OpenAI from 'openai';
 import type { CallMeter } from './call-meter.ts';
+import type { RelayReply } from './document-reply.ts';
 
 /**
  * A message of Chat Completions. One of the assistant may carry the `metadata` of its turn (see `ChatEvent`): the provider
@@ -237,7 +238,7 @@ export interface Provider {
    * fields that are not known here are passed on. Errors of the upstream throw `ProviderError` while no byte
    * has been answered; afterwards they end the stream with an error event.
    */
-  relay(path: RelayPath, body: Readonly<Record<string, unknown>>, options: CallOptions): Promise<Response>;
+  relay(path: RelayPath, body: Readonly<Record<string, unknown>>, options: CallOptions): Promise<RelayReply>;
 
   /**
    * Hands a request to another of OpenAI's endpoints through, byte for byte, and its answer back; both may be of any

@@ -5,6 +5,7 @@ import { toLogFields } from '../log.ts';
 import type { Ports } from '../ports.ts';
 import type { BeginCall, CallMeter } from '../providers/call-meter.ts';
 import { findEntry } from '../providers/catalogue/catalogue.ts';
+import { DocumentReply, type RelayReply } from '../providers/document-reply.ts';
 import {
   type AvailableProvider,
   type CallOptions,
@@ -125,13 +126,23 @@ function traceCall(meter: CallMeter, span: Span): CallMeter {
  * A document becomes text: the router adds its headers to a `Response` by making a stream of its body, which costs more than
  * everything else that is done here for a request.
  */
-async function toReply(response: Response, meter: CallMeter): Promise<RelayedReply> {
+async function toReply(response: RelayReply, meter: CallMeter): Promise<RelayedReply> {
+  if (response instanceof DocumentReply) {
+    const { status, contentType, document } = response;
+    return toDocument({ status, contentType, text: document }, meter);
+  }
   const contentType = response.headers.get('content-type') ?? '';
   if (!contentType.startsWith('application/json')) return { kind: 'stream', response };
-  const text = await response.text();
-  const counts = findUsage(text);
+  return toDocument({ status: response.status, contentType, text: await response.text() }, meter);
+}
+
+function toDocument(
+  document: { readonly status: number; readonly contentType: string; readonly text: string },
+  meter: CallMeter,
+): RelayedReply {
+  const counts = findUsage(document.text);
   if (counts !== null) meter.usage(counts);
-  return { kind: 'document', status: response.status, contentType, text };
+  return { kind: 'document', ...document };
 }
 
 /** Errors: 400 where there is none, and the operator has none for such requests, or where it is no text. */

@@ -6,6 +6,7 @@ import {
   ProviderError,
 } from '../../src/providers/provider.ts';
 import { createCallLimit, limitCalls } from '../../src/providers/routing/call-limit.ts';
+import { toResponse } from '../support/provider-calls.ts';
 
 const CREDENTIALS = { apiKey: null, baseUrl: null, fromRequest: false };
 const toOptions = (signal: AbortSignal = new AbortController().signal): CallOptions => ({
@@ -124,7 +125,7 @@ describe('a provider under a limit', () => {
       () => new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1)) }),
     );
     const left = await endless.provider.relay('embeddings', {}, toOptions());
-    await left.body?.cancel();
+    await toResponse(left).body?.cancel();
     expect(await isFree(endless.limit)).toBe(true);
 
     const broken = setUp(

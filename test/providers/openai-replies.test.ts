@@ -7,7 +7,12 @@ import {
   type RepairOptions,
   repairDocument,
 } from '../../src/providers/openai/reply-repair.ts';
-import { catchProviderError, createTestProvider, toCallOptions } from '../support/provider-calls.ts';
+import {
+  catchProviderError,
+  createTestProvider,
+  toCallOptions,
+  toResponse,
+} from '../support/provider-calls.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import {
   answer,
@@ -31,10 +36,12 @@ beforeAll(async () => {
     port: 0,
     hostname: '127.0.0.1',
     fetch: async (request) =>
-      await provider.relay(
-        'chat/completions',
-        (await request.json()) as Record<string, unknown>,
-        toCallOptions(upstream.url),
+      toResponse(
+        await provider.relay(
+          'chat/completions',
+          (await request.json()) as Record<string, unknown>,
+          toCallOptions(upstream.url),
+        ),
       ),
   });
 });

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/clock.ts';
 import { createIds } from '../../src/ids.ts';
 import type { ChatRequest } from '../../src/providers/provider.ts';
 import { createRehearsalProvider } from '../../src/providers/rehearsal/rehearsal-provider.ts';
-import { catchProviderError, toCallOptions, toFunctionTool } from '../support/provider-calls.ts';
+import { catchProviderError, toCallOptions, toFunctionTool, toResponse } from '../support/provider-calls.ts';
 
 const rehearsal = createRehearsalProvider({ clock: systemClock, ids: createIds(systemClock) });
 const MODEL = 'understudy/rehearsal';
@@ -36,7 +36,7 @@ describe('relayed', () => {
           ? 'embeddings'
           : 'chat/completions';
         const body = (await request.json()) as Record<string, unknown>;
-        return await rehearsal.relay(path, body, toCallOptions(null, { signal: request.signal }));
+        return toResponse(await rehearsal.relay(path, body, toCallOptions(null, { signal: request.signal })));
       },
     });
     try {
@@ -122,7 +122,7 @@ describe('relayed', () => {
   test('a client that leaves ends a slow stream', async () => {
     const body = { model: MODEL, messages: [{ role: 'user', content: 'rehearsal: slow 10s' }], stream: true };
     const response = await rehearsal.relay('chat/completions', body, toCallOptions(null));
-    const reader = response.body?.getReader();
+    const reader = toResponse(response).body?.getReader();
     await reader?.read();
     const startedMs = performance.now();
     await reader?.cancel();

@@ -2,7 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { createFrameCutter } from '../../src/providers/openai/frame-cutter.ts';
 import type { CallOptions } from '../../src/providers/provider.ts';
-import { catchProviderError, createTestProvider, toCallOptions } from '../support/provider-calls.ts';
+import {
+  catchProviderError,
+  createTestProvider,
+  toCallOptions,
+  toResponse,
+} from '../support/provider-calls.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import {
   answer,
@@ -128,7 +133,7 @@ describe('relay with streaming', () => {
   test('passes a token on before the next one is there', async () => {
     const model = upstream.script('early', [say('first'), hang()]);
     const response = await relay(model, { stream: true });
-    const reader = response.body?.getReader();
+    const reader = toResponse(response).body?.getReader();
     let text = '';
     while (!text.includes('first')) text += new TextDecoder().decode((await reader?.read())?.value);
     await reader?.cancel();
@@ -148,10 +153,12 @@ describe('relay with streaming', () => {
       port: 0,
       hostname: '127.0.0.1',
       fetch: async (request) =>
-        await provider.relay(
-          'chat/completions',
-          (await request.json()) as Record<string, unknown>,
-          toCallOptions(upstream.url),
+        toResponse(
+          await provider.relay(
+            'chat/completions',
+            (await request.json()) as Record<string, unknown>,
+            toCallOptions(upstream.url),
+          ),
         ),
     });
     try {
@@ -306,7 +313,7 @@ describe('relay with streaming', () => {
   test('a client that leaves closes the upstream connection, by cancel and by signal', async () => {
     const model = upstream.script('leaves', [pace(100), say(...Array.from({ length: 10_000 }, () => 'x'))]);
     const first = await relay(model, { stream: true });
-    const reader = first.body?.getReader();
+    const reader = toResponse(first).body?.getReader();
     await reader?.read();
     await reader?.cancel();
     expect(await upstream.requestsFor(model)[0]?.ended).toBe('aborted');
@@ -333,7 +340,9 @@ describe('relay with streaming', () => {
       port: 0,
       hostname: '127.0.0.1',
       fetch: async (request) =>
-        await relay(model, { stream: true }, toCallOptions(upstream.url, { signal: request.signal })),
+        toResponse(
+          await relay(model, { stream: true }, toCallOptions(upstream.url, { signal: request.signal })),
+        ),
     });
     try {
       const abort = new AbortController();

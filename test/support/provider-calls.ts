@@ -2,6 +2,7 @@
 
 import { systemClock } from '../../src/clock.ts';
 import { createIds } from '../../src/ids.ts';
+import { DocumentReply, type RelayReply } from '../../src/providers/document-reply.ts';
 import { createOpenAiProvider } from '../../src/providers/openai/openai-provider.ts';
 import type { RetryPolicy } from '../../src/providers/openai/retry.ts';
 import type { ConnectionProbe } from '../../src/providers/outbound/call-watch.ts';
@@ -128,4 +129,11 @@ export async function waitUntil(condition: () => boolean, timeoutMs = 3_000): Pr
     if (performance.now() > deadline) throw new Error(`Still not so after ${timeoutMs} ms.`);
     await Bun.sleep(2);
   }
+}
+
+/** A reply as a server would hand it on. */
+export function toResponse(reply: RelayReply): Response {
+  if (!(reply instanceof DocumentReply)) return reply;
+  const { document, status, headers } = reply;
+  return new Response(document, { status, headers });
 }

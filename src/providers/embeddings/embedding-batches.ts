@@ -7,7 +7,7 @@ import { findUsage } from '../usage-scan.ts';
 import { estimateEmbeddingTokens, splitWindows } from './embedding-windows.ts';
 
 /** One call of the model. */
-export type EmbeddingCall = (inputs: readonly string[]) => Promise<Response>;
+export type EmbeddingCall = (inputs: readonly string[]) => Promise<Pick<Response, 'text'>>;
 
 export interface BatchLimits {
   readonly textsMax: number;

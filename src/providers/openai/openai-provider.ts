@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts';
 import type { Ids } from '../../ids.ts';
 import type { Log } from '../../log.ts';
 import type { CallMeter } from '../call-meter.ts';
+import type { RelayReply } from '../document-reply.ts';
 import { type JsonRecord, parseJson, toList, toRecord, toText } from '../json-values.ts';
 import type { Upstream } from '../outbound/upstream.ts';
 import { DOCUMENT_BYTES_MAX, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
@@ -25,7 +26,7 @@ import {
 import type { ErrorContext } from './error-mapping.ts';
 import { MODELS_BYTES_MAX, toModelInfos } from './models.ts';
 import { createPass } from './pass.ts';
-import { checkDocument, toPlainResponse, toStreamResponse } from './relay.ts';
+import { checkDocument, toPlainReply, toStreamResponse } from './relay.ts';
 import { createStreamRepair, type RepairOptions } from './reply-repair.ts';
 import { toChatBody, toEmbeddingsBody } from './request-quirks.ts';
 import { mayTryAgain, type RetryPolicy } from './retry.ts';
@@ -92,7 +93,7 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): Provider {
       // Whoever is relayed to has retries of its own; only a connection that did not come about is ours to mend.
       const asked = retry(() => send(wire, call), call, isConnection);
       const repair = toRepair(body, call, options);
-      if (!isStream) return await toPlainResponse(await asked, repair);
+      if (!isStream) return await toPlainReply(await asked, repair);
       // Made while the model's server works, not when the first token is there.
       const streamRepair = createStreamRepair(repair);
       return await toStreamResponse(await asked, repair, streamRepair);
@@ -156,7 +157,7 @@ async function beginReply(
 }
 
 function createEmbeddingsRelay(send: Send, retry: Retry, options: OpenAiProviderOptions) {
-  return async (given: JsonRecord, call: CallOptions): Promise<Response> => {
+  return async (given: JsonRecord, call: CallOptions): Promise<RelayReply> => {
     const { quirks } = toStyle(call);
     const body = toEmbeddingsBody(given, quirks);
     const parts = splitInputs(body, quirks);
@@ -170,7 +171,7 @@ function createEmbeddingsRelay(send: Send, retry: Retry, options: OpenAiProvider
     const repair = toRepair(body, call, options);
     const sendBody = (part: JsonRecord) =>
       retry(() => send({ ...wire, body: JSON.stringify(part) }, call), call, isConnection);
-    if (parts === null && !isPacked) return await toPlainResponse(await sendBody(body), repair);
+    if (parts === null && !isPacked) return await toPlainReply(await sendBody(body), repair);
     const ask: AskEmbeddings = async (part) =>
       checkDocument(await (await sendBody(part)).readText(DOCUMENT_BYTES_MAX), repair);
     const whole = parts === null ? toRecord(parseJson(await ask(body))) : await askInParts(body, parts, ask);

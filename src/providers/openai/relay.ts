@@ -1,6 +1,7 @@
 /** Requests handed through to an OpenAI-compatible server: the bytes as they come, only ends made sure of. */
 
 import type { CallMeter } from '../call-meter.ts';
+import { DocumentReply } from '../document-reply.ts';
 import { parseJson, toList, toRecord } from '../json-values.ts';
 import { DOCUMENT_BYTES_MAX, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { ProviderError } from '../provider.ts';
@@ -20,12 +21,9 @@ const PARSED_CHARACTERS_MAX = 256 * 1024;
 const RECENT_PIECES_MAX = 4;
 
 /** An answer that does not stream. Throws `ProviderError` for HTML, cut JSON, and errors under status 200. */
-export async function toPlainResponse(answer: UpstreamAnswer, repair: RepairOptions): Promise<Response> {
-  const text = checkDocument(await answer.readText(DOCUMENT_BYTES_MAX), repair);
-  return new Response(text, { status: answer.status, headers: JSON_HEADERS });
+export async function toPlainReply(answer: UpstreamAnswer, repair: RepairOptions): Promise<DocumentReply> {
+  return new DocumentReply(answer.status, checkDocument(await answer.readText(DOCUMENT_BYTES_MAX), repair));
 }
-
-const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' });
 
 /** The document, mended where that is called for. Throws `ProviderError` where it is none. */
 export function checkDocument(text: string, repair: RepairOptions): string {

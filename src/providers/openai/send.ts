@@ -32,11 +32,15 @@ export function createSend({
   readonly upstream: Upstream;
   readonly clock: Clock;
 }): Send {
-  return async ({ path, model, ...wire }, call) => {
+  return async (wire, call) => {
     const { credentials, requestId, traceparent, signal } = call;
     const answer = await upstream({
-      ...wire,
-      url: toCallUrl(call, path, model),
+      method: wire.method,
+      accept: wire.accept,
+      ...(wire.body === undefined ? {} : { body: wire.body }),
+      ...(wire.contentType === undefined ? {} : { contentType: wire.contentType }),
+      ...(wire.contentLength === undefined ? {} : { contentLength: wire.contentLength }),
+      url: toCallUrl(call, wire.path, wire.model),
       apiKey: credentials.apiKey,
       style: toStyle(call),
       requestId,

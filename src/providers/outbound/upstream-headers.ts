@@ -43,13 +43,18 @@ export interface OutwardCall {
   readonly apiKey: string | null;
   readonly style?: Pick<UpstreamStyle, 'auth' | 'headers'>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Null where there is no body. */
-  readonly contentType: string | null;
   readonly contentLength?: number | null;
 }
 
-/** Throws `ProviderError` (`authentication`) for a key that no header can hold; it is not said in the message. */
-export function toOutwardHeaders(call: OutwardCall, userAgent: string): Record<string, string> {
+/**
+ * `contentType` is null where there is no body. Throws `ProviderError` (`authentication`) for a key that no header can hold; it is not said in
+ * the message.
+ */
+export function toOutwardHeaders(
+  call: OutwardCall,
+  contentType: string | null,
+  userAgent: string,
+): Record<string, string> {
   const { style, headers: given, apiKey, contentLength } = call;
   const headers: Record<string, string> = {
     accept: call.accept,
@@ -57,7 +62,7 @@ export function toOutwardHeaders(call: OutwardCall, userAgent: string): Record<s
     'x-request-id': call.requestId,
   };
   if (call.traceparent !== undefined) headers.traceparent = call.traceparent;
-  if (call.contentType !== null) headers['content-type'] = call.contentType;
+  if (contentType !== null) headers['content-type'] = contentType;
   if (contentLength !== undefined && contentLength !== null)
     headers['content-length'] = String(contentLength);
   if (style !== undefined) addHeaders(headers, style.headers, (name) => !CONNECTION_HEADERS.has(name));

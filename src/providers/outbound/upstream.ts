@@ -126,8 +126,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     const url = new URL(call.url);
     if (onlyHosts.size > 0 && !onlyHosts.has(url.host) && !onlyHosts.has(url.hostname)) throw refuseHost(url);
     const contentType = call.body === undefined ? null : (call.contentType ?? 'application/json');
-    const headers = toOutwardHeaders({ ...call, contentType }, userAgent);
-    const timeouts = call.style === undefined ? defaults : { ...defaults, ...call.style.timeouts };
+    const headers = toOutwardHeaders(call, contentType, userAgent);
+    const timeouts = toTimeouts(defaults, call.style?.timeouts);
     const parts: CallParts = { call, url, headers, timeouts, probe, fetch, plain, isProxied };
     if (call.hostFromRequest === true) {
       return await callAddresses(parts, await findAddresses(parts, check, isProxied));
@@ -146,6 +146,15 @@ function refuseHost({ host }: URL): ProviderError {
     `This server asks no models at '${host}': its operator allows other hosts alone (--only-upstream).`,
     { status: 400, code: 'host_not_allowed' },
   );
+}
+
+function toTimeouts(
+  defaults: UpstreamTimeouts,
+  own: Partial<UpstreamTimeouts> | undefined,
+): UpstreamTimeouts {
+  // Nearly all providers have none.
+  for (const _ in own) return { ...defaults, ...own };
+  return defaults;
 }
 
 function watchCalls(send: Upstream, onCall: NonNullable<UpstreamOptions['onCall']>): Upstream {
@@ -301,7 +310,8 @@ async function callPlain(
         method: call.method,
         target: { hostname: toSocketHost(target), port: Number(target.port || HTTP_PORT) },
         path: target.pathname + target.search,
-        headers: { host: url.host, ...headers },
+        host: url.host,
+        headers,
         body,
         connectMs: timeouts.connectMs,
       },

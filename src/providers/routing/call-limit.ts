@@ -1,6 +1,7 @@
 /** No more calls to a provider at once than the operator allows: the others wait their turn. */
 
 import { createGate } from '../../gate.ts';
+import type { RelayReply } from '../document-reply.ts';
 import { type CallOptions, type Provider, ProviderError } from '../provider.ts';
 
 /** For each call that may be under way, so many may wait. */
@@ -34,10 +35,13 @@ function createOverload(name: string, callsMax: number): ProviderError {
 /** The same provider, with each chat and each request that is handed through under the limit until it has ended. */
 export function limitCalls(provider: Provider, limit: CallLimit): Provider {
   const { pass } = provider;
-  const answer = async (options: CallOptions, ask: () => Promise<Response>): Promise<Response> => {
+  const answer = async <R extends RelayReply>(options: CallOptions, ask: () => Promise<R>) => {
     const leave = await limit.enter(options.signal);
     try {
-      return onceRead(await ask(), leave);
+      const reply = await ask();
+      if (reply instanceof Response) return onceRead(reply, leave);
+      leave();
+      return reply;
     } catch (error) {
       leave();
       throw error;

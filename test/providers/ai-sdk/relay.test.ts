@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import type { RelayReply } from '../../../src/providers/document-reply.ts';
 import { createSseParser } from '../../../src/providers/openai/sse-parser.ts';
 import {
   CHAT_PROTOCOLS,
@@ -9,7 +10,7 @@ import {
 import { type ProtocolServer, startProtocolServer } from '../../support/protocols/protocol-server.ts';
 import { breakWith, count, failAs, sign } from '../../support/protocols/protocol-steps.ts';
 import { toScriptedVector } from '../../support/protocols/voice.ts';
-import { catchProviderError } from '../../support/provider-calls.ts';
+import { catchProviderError, toResponse } from '../../support/provider-calls.ts';
 import { callTool, hang, say, think } from '../../support/upstream-steps.ts';
 
 let server: ProtocolServer;
@@ -26,13 +27,13 @@ const COUNTS = count({ prompt: 120, completion: 40, cached: 100, thoughts: 15 })
 const TOOLS = [{ type: 'function', function: { name: 'get_time', parameters: { type: 'object' } } }];
 
 /** A document of many shapes, which tests look into. */
-async function readDocument(response: Response): Promise<ReturnType<typeof JSON.parse>> {
+async function readDocument(response: RelayReply): Promise<ReturnType<typeof JSON.parse>> {
   return JSON.parse(await response.text());
 }
 
-async function readFrames(response: Response): Promise<ReturnType<typeof JSON.parse>[]> {
+async function readFrames(reply: RelayReply): Promise<ReturnType<typeof JSON.parse>[]> {
   const parser = createSseParser();
-  const events = [...parser.push(new Uint8Array(await response.arrayBuffer())), ...parser.end()];
+  const events = [...parser.push(new Uint8Array(await toResponse(reply).arrayBuffer())), ...parser.end()];
   return events.map(({ data }) => (data === '[DONE]' ? data : JSON.parse(data)));
 }
 
@@ -121,7 +122,7 @@ describe.each(CHAT_PROTOCOLS)('chat completions by %s', (id) => {
     const model = server.script(`unread-${id}`, [say('One two'), hang()]);
     const body = { model, messages: MESSAGES, stream: true };
     const response = await providers[id].relay('chat/completions', body, toProtocolCall(id, server.origin));
-    const reader = response.body?.getReader();
+    const reader = toResponse(response).body?.getReader();
     await reader?.read();
     const started = performance.now();
     await reader?.cancel();

@@ -86,7 +86,8 @@ function toRequest({ port }: { readonly port: number }, part: Partial<PlainReque
     method: 'GET',
     target: { hostname: '127.0.0.1', port },
     path: '/v1/models?a=b',
-    headers: { host: `127.0.0.1:${port}`, accept: '*/*' },
+    host: `127.0.0.1:${port}`,
+    headers: { accept: '*/*' },
     body: null,
     connectMs: 5_000,
     ...part,
@@ -113,8 +114,11 @@ describe('a request', () => {
     const server = listen(answerEach(HELLO));
     const client = createPlainClient();
     const body = '{"text":"grüße 👋"}';
-    const headers = { host: 'model.example', 'content-type': 'application/json' };
-    await readAll(await client.send(toRequest(server, { method: 'POST', headers, body }), new PlainAbort()));
+    const headers = { 'content-type': 'application/json' };
+    const host = 'model.example';
+    await readAll(
+      await client.send(toRequest(server, { method: 'POST', host, headers, body }), new PlainAbort()),
+    );
     expect(Buffer.from(server.lines[0]?.received ?? '', 'latin1').toString('utf8')).toBe(
       `POST /v1/models?a=b HTTP/1.1\r\nhost: model.example\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
@@ -134,7 +138,7 @@ describe('a request', () => {
 
   test('that would make a header of its own is not sent', async () => {
     const server = listen(answerEach(HELLO));
-    const headers = { host: 'a', 'content-type': 'text/plain\r\nx-evil: 1' };
+    const headers = { 'content-type': 'text/plain\r\nx-evil: 1' };
     const error = await catchError(
       createPlainClient().send(toRequest(server, { headers }), new PlainAbort()),
     );

@@ -19,7 +19,8 @@ export interface PlainRequest {
   readonly target: Target;
   /** Path and query. */
   readonly path: string;
-  /** `host` among them. */
+  /** As the server is called, which need not be where the connection goes. */
+  readonly host: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array | null;
   /** Until a connection stands. */
@@ -125,8 +126,8 @@ function connectInTime(
 }
 
 /** Throws `TypeError` for what would end a header early. */
-function toHead({ method, path, headers, body }: PlainRequest): string {
-  let head = `${method} ${path} HTTP/1.1\r\n`;
+function toHead({ method, path, host, headers, body }: PlainRequest): string {
+  let head = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n`;
   for (const name in headers) {
     const value = headers[name] ?? '';
     if (UNSENDABLE.test(value))
