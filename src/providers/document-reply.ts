@@ -1,5 +1,7 @@
 /** What a provider answers to a request that is handed through. */
 
+import type { TokenCounts } from './call-meter.ts';
+
 /** A stream, or a document that somebody made a response of. */
 export type RelayReply = Response | DocumentReply;
 
@@ -14,9 +16,13 @@ export class DocumentReply {
   readonly document: string;
   readonly contentType = JSON_TYPE;
 
-  constructor(status: number, document: string) {
+  /** What the document says of its tokens; null where it says nothing. */
+  readonly usage: TokenCounts | null;
+
+  constructor(status: number, document: string, usage: TokenCounts | null) {
     this.status = status;
     this.document = document;
+    this.usage = usage;
   }
 
   get ok(): boolean {

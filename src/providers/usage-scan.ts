@@ -57,7 +57,7 @@ function readObject(text: string, from: number): JsonRecord | null {
 }
 
 /** Of `prompt_tokens` and `completion_tokens`, or of `input_tokens` and `output_tokens`; null where there is neither. */
-function toTokenCounts(usage: JsonRecord | null): TokenCounts | null {
+export function toTokenCounts(usage: JsonRecord | null): TokenCounts | null {
   const prompt = toCount(usage?.prompt_tokens) ?? toCount(usage?.input_tokens);
   const completion = toCount(usage?.completion_tokens) ?? toCount(usage?.output_tokens);
   if (prompt === null && completion === null) return null;

@@ -128,21 +128,16 @@ function traceCall(meter: CallMeter, span: Span): CallMeter {
  */
 async function toReply(response: RelayReply, meter: CallMeter): Promise<RelayedReply> {
   if (response instanceof DocumentReply) {
-    const { status, contentType, document } = response;
-    return toDocument({ status, contentType, text: document }, meter);
+    const { status, contentType, document, usage } = response;
+    if (usage !== null) meter.usage(usage);
+    return { kind: 'document', status, contentType, text: document };
   }
   const contentType = response.headers.get('content-type') ?? '';
   if (!contentType.startsWith('application/json')) return { kind: 'stream', response };
-  return toDocument({ status: response.status, contentType, text: await response.text() }, meter);
-}
-
-function toDocument(
-  document: { readonly status: number; readonly contentType: string; readonly text: string },
-  meter: CallMeter,
-): RelayedReply {
-  const counts = findUsage(document.text);
+  const text = await response.text();
+  const counts = findUsage(text);
   if (counts !== null) meter.usage(counts);
-  return { kind: 'document', ...document };
+  return { kind: 'document', status: response.status, contentType, text };
 }
 
 /** Errors: 400 where there is none, and the operator has none for such requests, or where it is no text. */

@@ -254,7 +254,7 @@ describe('a document that is relayed', () => {
   });
 
   test('lacks a message where a filter took it, and gets one', () => {
-    const text = repairDocument(
+    const { text } = repairDocument(
       '{"choices":[{"index":0,"finish_reason":"content_filter"}]}',
       toOptions({ isExact: true }),
     );
@@ -267,7 +267,7 @@ describe('a document that is relayed', () => {
       { id: '', function: { name: 'get_time', arguments: '{"zone":"UTC"}' }, extra_content: { a: 1 } },
       { id: 'own', type: 'function', function: { name: 'get_weather' } },
     ];
-    const text = repairDocument(
+    const { text } = repairDocument(
       JSON.stringify({
         choices: [
           { index: 0, message: { role: 'assistant', content: null, tool_calls }, finish_reason: 'stop' },
@@ -302,8 +302,8 @@ describe('a document that is relayed', () => {
   test('stays the text that it is where nothing is odd', () => {
     const text =
       '{ "choices":[ {"index":0,"message":{"content":"x"},"finish_reason" : "stop"} ],\n"vendor": 1.0 }\n';
-    expect(repairDocument(text, toOptions())).toBe(text);
+    expect(repairDocument(text, toOptions()).text).toBe(text);
     const older = '{"choices":[{"index":0,"text":"x","finish_reason":"stop"}]}';
-    expect(repairDocument(older, toOptions())).toBe(older);
+    expect(repairDocument(older, toOptions()).text).toBe(older);
   });
 });

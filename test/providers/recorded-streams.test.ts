@@ -155,6 +155,7 @@ async function readPieces(pieces: readonly Uint8Array[]): Promise<ChatEvent[]> {
   const answer: UpstreamAnswer = {
     status: 200,
     headers: new Headers({ 'content-type': 'text/event-stream' }),
+    contentType: 'text/event-stream',
     read: async () => rest.shift() ?? null,
     readText: () => Promise.reject(new Error('A stream is not read as text.')),
     close: () => undefined,

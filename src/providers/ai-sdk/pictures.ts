@@ -80,7 +80,7 @@ function toReason(error: ProviderError): string {
 }
 
 async function readAnswer(answer: UpstreamAnswer): Promise<FileData> {
-  const mediaType = (answer.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const mediaType = answer.contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (answer.status !== 200)
     throw refuse(`A picture cannot be fetched: its server answered HTTP ${answer.status}.`);
   if (!mediaType.startsWith('image/')) throw refuse('What was to be a picture is none.');

@@ -54,7 +54,7 @@ export async function sendUpstream(
       { secrets: toSecrets(call.credentials), nowMs: clock.nowMs() },
     );
   }
-  if ((answer.headers.get('content-type') ?? '').includes('text/html')) {
+  if (answer.contentType.includes('text/html')) {
     answer.close();
     throw new ProviderError('protocol', "The model's server answered with an HTML page.", {
       status: answer.status,
@@ -83,7 +83,7 @@ export function createUpstreamFetch(
   const send = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const answer = await sendUpstream(deps, toWireRequest(input, init, headers), call);
     answers.add(answer);
-    const isDocument = (answer.headers.get('content-type') ?? '').includes('application/json');
+    const isDocument = answer.contentType.includes('application/json');
     return isDocument ? await toDocument(answer, deps, call) : toResponse(answer);
   };
 

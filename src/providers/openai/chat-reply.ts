@@ -106,7 +106,7 @@ export function createChatReply(answer: UpstreamAnswer, options: ReplyOptions): 
 }
 
 function isEventStream(answer: UpstreamAnswer): boolean {
-  return (answer.headers.get('content-type') ?? '').includes('text/event-stream');
+  return answer.contentType.includes('text/event-stream');
 }
 
 type FirstCharacter = '' | '{' | '<' | 'other';

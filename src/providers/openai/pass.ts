@@ -64,7 +64,7 @@ async function toPassedResponse(
   repair: RepairOptions,
 ): Promise<Response> {
   refuseHtml(answer);
-  const contentType = answer.headers.get('content-type') ?? '';
+  const contentType = answer.contentType;
   if (contentType.includes('text/event-stream')) {
     // Only completions say themselves that they are whole; other streams end with their last event.
     const needsFinish = path.startsWith('completions');

@@ -5,10 +5,11 @@ import { DocumentReply } from '../document-reply.ts';
 import { parseJson, toList, toRecord } from '../json-values.ts';
 import { DOCUMENT_BYTES_MAX, type UpstreamAnswer } from '../outbound/upstream-answer.ts';
 import { ProviderError } from '../provider.ts';
-import { findUsageInPieces } from '../usage-scan.ts';
+import { findUsage, findUsageInPieces } from '../usage-scan.ts';
 import { type ErrorContext, holdsError, toInlineError } from './error-mapping.ts';
 import { createFrameCutter } from './frame-cutter.ts';
 import {
+  type RepairedDocument,
   type RepairedFrames,
   type RepairOptions,
   repairDocument,
@@ -22,11 +23,16 @@ const RECENT_PIECES_MAX = 4;
 
 /** An answer that does not stream. Throws `ProviderError` for HTML, cut JSON, and errors under status 200. */
 export async function toPlainReply(answer: UpstreamAnswer, repair: RepairOptions): Promise<DocumentReply> {
-  return new DocumentReply(answer.status, checkDocument(await answer.readText(DOCUMENT_BYTES_MAX), repair));
+  const { text, usage } = readDocument(await answer.readText(DOCUMENT_BYTES_MAX), repair);
+  return new DocumentReply(answer.status, text, usage);
 }
 
 /** The document, mended where that is called for. Throws `ProviderError` where it is none. */
 export function checkDocument(text: string, repair: RepairOptions): string {
+  return readDocument(text, repair).text;
+}
+
+function readDocument(text: string, repair: RepairOptions): RepairedDocument {
   if (!isBracket(text.charCodeAt(0)) && !/^\s*[{[]/.test(text)) {
     throw new ProviderError('protocol', "The model's server answered with something that is not JSON.");
   }
@@ -34,7 +40,7 @@ export function checkDocument(text: string, repair: RepairOptions): string {
   if (!/[}\]]\s*$/.test(text.slice(-TAIL_CHARACTERS))) {
     throw new ProviderError('protocol', "The model's server answered with JSON that is cut.");
   }
-  return text;
+  return { text, usage: findUsage(text) };
 }
 
 function isBracket(code: number): boolean {
@@ -50,7 +56,7 @@ export async function toStreamResponse(
   repair: RepairOptions,
   streamRepair: StreamRepair,
 ): Promise<Response> {
-  const contentType = answer.headers.get('content-type') ?? '';
+  const contentType = answer.contentType;
   if (contentType.includes('json')) {
     const text = checkDocument(await answer.readText(DOCUMENT_BYTES_MAX), repair);
     return new Response(toEventStream(text, repair.context), STREAM_INIT);
@@ -61,7 +67,7 @@ export async function toStreamResponse(
 }
 
 export function refuseHtml(answer: UpstreamAnswer): void {
-  if (!(answer.headers.get('content-type') ?? '').includes('html')) return;
+  if (!answer.contentType.includes('html')) return;
   answer.close();
   throw new ProviderError('protocol', "The model's server answered with an HTML page.");
 }

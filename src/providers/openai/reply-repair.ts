@@ -4,9 +4,10 @@
  * Most pieces of a stream need nothing and stay the bytes that they are; they are told by what they do not hold.
  */
 
-import type { CallMeter } from '../call-meter.ts';
+import type { CallMeter, TokenCounts } from '../call-meter.ts';
 import { type JsonRecord, parseJson, toList, toRecord, toText } from '../json-values.ts';
 import { type ChatEvent, ProviderError } from '../provider.ts';
+import { findUsage, toTokenCounts } from '../usage-scan.ts';
 import { takeContent, toFinishReason, toMatchingReason } from './chat-mapper.ts';
 import { type ErrorContext, holdsError, redactSecrets, toInlineError } from './error-mapping.ts';
 import { type AssemblerOptions, createToolCallAssembler, type ToolCallAssembler } from './tool-calls.ts';
@@ -142,11 +143,17 @@ function toPlainContent(content: unknown): { content: string; reasoning_content?
   return { content: join('text'), ...(thoughts === '' ? {} : { reasoning_content: thoughts }) };
 }
 
+export interface RepairedDocument {
+  readonly text: string;
+  /** What it says of its tokens; null where it says nothing. */
+  readonly usage: TokenCounts | null;
+}
+
 /**
  * A whole completion; the text itself where nothing is to be mended. Throws `ProviderError` for one that is cut, or that is an
  * error although its status was 200.
  */
-export function repairDocument(text: string, options: RepairOptions): string {
+export function repairDocument(text: string, options: RepairOptions): RepairedDocument {
   const document = toRecord(parseJson(text));
   if (document === null) {
     throw new ProviderError('protocol', "The model's server answered with JSON that is cut or malformed.");
@@ -154,8 +161,9 @@ export function repairDocument(text: string, options: RepairOptions): string {
   if (holdsError(document)) throw toInlineError(document, options.context);
   const choices = toList(document.choices);
   const repaired = choices.map((choice) => repairWholeChoice(toRecord(choice) ?? {}, options));
-  if (repaired.every((choice, at) => choice === choices[at])) return text;
-  return JSON.stringify({ ...document, choices: repaired });
+  const usage = toTokenCounts(toRecord(document.usage)) ?? findUsage(text);
+  if (repaired.every((choice, at) => choice === choices[at])) return { text, usage };
+  return { text: JSON.stringify({ ...document, choices: repaired }), usage };
 }
 
 function repairWholeChoice(choice: JsonRecord, options: RepairOptions): JsonRecord {

@@ -32,9 +32,13 @@ export class PlainAnswer implements UpstreamAnswer {
   constructor(parts: PlainAnswerParts) {
     this.#parts = parts;
     this.status = parts.exchange.head?.status ?? 0;
-    const coding = parts.exchange.head?.headers.find(([name]) => name === 'content-encoding')?.[1];
+    const coding = this.#find('content-encoding');
     this.#unpacked = coding === undefined ? null : this.#unpack(coding.trim().toLowerCase());
     parts.watch.beginBody();
+  }
+
+  get contentType(): string {
+    return this.#find('content-type') ?? '';
   }
 
   get headers(): Headers {
@@ -76,6 +80,11 @@ export class PlainAnswer implements UpstreamAnswer {
     this.#finish();
     if (!hadEnded)
       this.#parts.abort.abort(new DOMException('The answer is not wanted any more.', 'AbortError'));
+  }
+
+  #find(wanted: string): string | undefined {
+    for (const [name, value] of this.#parts.exchange.head?.headers ?? []) if (name === wanted) return value;
+    return undefined;
   }
 
   #finish(): void {

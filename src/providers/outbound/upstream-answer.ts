@@ -11,6 +11,8 @@ const ERROR_BYTES_MAX = 256 * 1024;
 export interface UpstreamAnswer {
   readonly status: number;
   readonly headers: Headers;
+  /** That of the headers, which most look at alone; empty where there is none. */
+  readonly contentType: string;
   /** The next piece of the body; null at its end. Throws `ProviderError`, or the signal's reason. */
   read(): Promise<Uint8Array | null>;
   /** The whole body as text. Throws like `read`, and `protocol` beyond `bytesMax`. */
@@ -43,6 +45,10 @@ export class FetchAnswer implements UpstreamAnswer {
     this.status = parts.response.status;
     this.headers = parts.response.headers;
     parts.watch.beginBody();
+  }
+
+  get contentType(): string {
+    return this.headers.get('content-type') ?? '';
   }
 
   async read(): Promise<Uint8Array | null> {

@@ -299,24 +299,26 @@ async function callPlain(
   body: string | Uint8Array | null,
 ): Promise<UpstreamAnswer> {
   const abort = new PlainAbort();
+  // On its way before all that only matters while it is waited for.
+  const sent = plain.send(
+    {
+      method: call.method,
+      target: { hostname: toSocketHost(target), port: Number(target.port || HTTP_PORT) },
+      path: target.pathname + target.search,
+      host: url.host,
+      headers,
+      body,
+      connectMs: timeouts.connectMs,
+    },
+    abort,
+  );
   const onAbort = (): void => abort.abort(call.signal.reason);
   call.signal.addEventListener('abort', onAbort, { once: true });
   const release = (): void => call.signal.removeEventListener('abort', onAbort);
   // The client bounds the wait for a connection itself.
   const watch = new CallWatch({ server: url, target, timeouts, probe: null, abort });
   try {
-    const exchange = await plain.send(
-      {
-        method: call.method,
-        target: { hostname: toSocketHost(target), port: Number(target.port || HTTP_PORT) },
-        path: target.pathname + target.search,
-        host: url.host,
-        headers,
-        body,
-        connectMs: timeouts.connectMs,
-      },
-      abort,
-    );
+    const exchange = await sent;
     const answer = new PlainAnswer({ exchange, url, abort, signal: call.signal, release, watch });
     refuseRedirect(answer.status, url, answer);
     return answer;

@@ -142,6 +142,7 @@ async function rewrite(answer: UpstreamAnswer, toText: (text: string) => string)
   return {
     status: answer.status,
     headers,
+    contentType: answer.contentType,
     async read() {
       const piece = rest;
       rest = null;
