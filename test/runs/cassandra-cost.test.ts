@@ -17,6 +17,11 @@ const describeCassandra = cassandraOrSkip('the cost of runs on Cassandra');
 const SHOWN_MAX = 256;
 /** From its start to its end: claims, the window of messages, one answer. */
 const CALLS_MAX = 60;
+/** What goes by the clock, a look for cancels as an example, may fall into a run, and can only add: the cheapest of some counts. */
+const RUNS = 4;
+
+const toSum = ({ reads, writes, conditional }: ReturnType<CqlSession['getStatistics']>): number =>
+  reads + writes + conditional;
 
 describeCassandra('the cost of runs on Cassandra', () => {
   const ids = createIds(systemClock);
@@ -34,7 +39,8 @@ describeCassandra('the cost of runs on Cassandra', () => {
   /** Calls of the cluster for one answered run on a thread with so many messages of before. */
   const countCalls = async (messages: number): Promise<number> => {
     const { store } = fixture;
-    const model = fixture.upstream.script(`cost of ${messages}`, [steps.say('Yes.')], [steps.say('Yes.')]);
+    const answers = Array.from({ length: RUNS + 1 }, () => [steps.say('Yes.')]);
+    const model = fixture.upstream.script(`cost of ${messages}`, ...answers);
     const first = await fixture.ask(model);
     const threadId = first.run.thread_id;
     const scope = { tenant: TENANT, parent: threadId };
@@ -43,11 +49,13 @@ describeCassandra('the cost of runs on Cassandra', () => {
       const record = { ...example?.record, id: ids.create('message') };
       await store.insert('messages', scope, record, { isFresh: true });
     }
-    const before = session.getStatistics();
-    await fixture.ask(model, { threadId });
-    const after = session.getStatistics();
-    const sum = ({ reads, writes, conditional }: typeof after): number => reads + writes + conditional;
-    return sum(after) - sum(before);
+    const counts: number[] = [];
+    for (let run = 0; run < RUNS; run += 1) {
+      const before = toSum(session.getStatistics());
+      await fixture.ask(model, { threadId });
+      counts.push(toSum(session.getStatistics()) - before);
+    }
+    return Math.min(...counts);
   };
 
   test('is bounded, and the same for a thread of 300 and of 1,500 messages', async () => {
