@@ -27,11 +27,10 @@ export interface PlainRequest {
   readonly connectMs: number;
 }
 
-/** A request on its way. Whoever gets one reads its answer to the end, or aborts it. */
 export interface PlainClient {
   /**
-   * `onExchange` is told at once what can be aborted from then on; where a kept connection turns out to be closed, once more. Errors: what the
-   * system says of a connection (`ECONNREFUSED`, `ENOTFOUND`, …), `ConnectTimeout`, `BrokenAnswer`, what `abort` was given.
+   * Waits for the head of the answer. Whoever gets the exchange reads it to its end, or ends it by `abort`, which is of this request alone. Errors:
+   * what the system says of a connection (`ECONNREFUSED`, `ENOTFOUND`, …), `ConnectTimeout`, `BrokenAnswer`, what `abort` was given.
    */
   send(request: PlainRequest, abort: PlainAbort): Promise<Exchange>;
 }
